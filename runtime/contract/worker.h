@@ -1,0 +1,86 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "runtime/contract/event.h"
+#include "runtime/contract/transaction.h"
+
+namespace cutover {
+
+// What becomes of one event.
+struct Done {};
+struct RetryAfter {
+  std::chrono::milliseconds delay;  // at least; counts as an attempt
+};
+struct DeadLetter {
+  std::string reason;  // for an operator; no payload
+};
+using Verdict = std::variant<Done, RetryAfter, DeadLetter>;
+
+// Turns a batch of events into rows and outgoing events. The lane owns it and calls it from one thread, so it needs no
+// locks.
+class Worker {
+ public:
+  virtual ~Worker() = default;
+  // events   1..batch_max, stream order, duplicates and the other side's share already removed
+  // tx       commits together with the ledger and the outbox; acks follow
+  // returns  one Verdict per event, same order; only Done events may have written rows
+  // throws   when a dependency fails: tx rolls back, the engine retries, and splits a batch that keeps failing
+  virtual std::vector<Verdict> handle(std::span<const Event> events, Transaction& tx) = 0;
+};
+
+// One durable consumer with a priority, feeding a worker.
+struct LaneSpec {
+  std::string name;            // [a-z0-9_]+; the durable is called <worker>-<name>
+  std::string stream;          // CORE
+  std::string filter_subject;  // contact.>
+  int priority = 5;            // 0 first, 9 last
+  std::size_t batch_max = 512;
+  std::chrono::milliseconds ack_wait{30'000};
+  std::size_t max_ack_pending = 10'000;
+  std::chrono::milliseconds max_wait{5'000};  // a lane with waiting events is served at least this often
+};
+
+// One event that a worker reads, and the versions of it that it understands.
+struct EventType {
+  std::string name;
+  int version_min = 1;
+  int version_max = 1;
+};
+
+// Work that a worker does beside its lanes: durable jobs, upkeep. Called from a thread of its own about every
+// `interval`, with a transaction of its own that commits when it returns.
+struct Chore {
+  std::string name;
+  std::chrono::milliseconds interval;
+  // returns  true when there is more to do at once
+  std::function<bool(Transaction&)> run;
+};
+
+// A durable timer that re-arms itself: publishes `outgoing` at each time of `cron` (UTC, five fields).
+struct Schedule {
+  std::string name;
+  std::string cron;
+  Outgoing outgoing;  // its idempotency key gets `:<scheduled time>` appended
+};
+
+// Everything that the runtime must know about a worker.
+struct WorkerSpec {
+  std::string name;  // search-projector
+  std::vector<LaneSpec> lanes;
+  std::vector<EventType> events;
+  std::size_t concurrency = 1;  // threads; events are spread over them by key
+  // Called once per thread.
+  std::function<std::unique_ptr<Worker>()> make;
+  std::vector<Chore> chores;
+  std::vector<Schedule> schedules;
+};
+
+}  // namespace cutover
