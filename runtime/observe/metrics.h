@@ -1,0 +1,154 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+}  // namespace prometheus
+
+namespace cutover {
+
+// Handles of series that a Metrics owns: copy them freely, use them from any thread, add totals of a batch.
+class Counter {
+ public:
+  explicit Counter(prometheus::Counter& series) : series_(&series) {}
+  void add(double amount = 1) noexcept;  // ignores negative amounts
+  double value() const noexcept;
+
+ private:
+  prometheus::Counter* series_;
+};
+
+class Gauge {
+ public:
+  explicit Gauge(prometheus::Gauge& series) : series_(&series) {}
+  void set(double value) noexcept;
+  void add(double amount) noexcept;
+  double value() const noexcept;
+
+ private:
+  prometheus::Gauge* series_;
+};
+
+class Histogram {
+ public:
+  Histogram(prometheus::Histogram& series, std::span<const double> bounds) : series_(&series), bounds_(bounds) {}
+  void observe(double value);
+  // All of a batch under one lock.
+  void observe_all(std::span<const double> values);
+
+ private:
+  prometheus::Histogram* series_;
+  std::span<const double> bounds_;  // upper bounds of the buckets, ascending
+};
+
+// One counter per failure kind; an unknown kind counts as `other`.
+class DeadLetterCounters {
+ public:
+  static constexpr std::array<std::string_view, 7> kKinds = {"malformed", "unsupported_version", "rejected",
+                                                              "transient", "crash_suspect",       "gap",
+                                                              "other"};
+  explicit DeadLetterCounters(std::vector<Counter> by_kind) : by_kind_(std::move(by_kind)) {}
+  void add(std::string_view kind, double amount = 1) noexcept;
+  double value(std::string_view kind) const noexcept;
+
+ private:
+  std::vector<Counter> by_kind_;
+};
+
+// Labels: worker, lane.
+struct LaneMetrics {
+  Counter fetched;        // taken from the broker, redeliveries included
+  Counter redelivered;    // of these, delivered before
+  Counter applied;
+  Counter duplicates;     // idempotency key or place was settled before
+  Counter stale;          // dropped unworked: ack_wait ran out while they waited
+  Counter not_owned;      // the other side's
+  Counter not_addressed;  // an event name that the worker does not list
+  Counter retried;        // given back with a delay
+  Counter handed_back;    // given back at once at shutdown
+  Counter reused_places;  // a settled sequence that arrived with another event id: alert
+  Counter rolled_back;    // batches that threw
+  DeadLetterCounters dead_lettered;
+  Histogram batch_events;
+  Histogram batch_seconds;              // begin to commit
+  Histogram publish_to_commit_seconds;  // per event
+  Histogram wait_seconds;               // received to begin of its batch, per batch the longest
+  Gauge pending;                        // not yet delivered: the lag
+  Gauge ack_pending;
+  Gauge unconfirmed_acks;  // sent since the broker last confirmed a flush
+  Gauge up;                // 1 while the consumer runs, 0 unreachable, stalled, missing or recreated
+};
+
+// Label: worker.
+struct WorkerMetrics {
+  Gauge pool_connections;
+  Gauge pool_in_use;
+  Counter pool_exhausted;    // waits for a connection that ended without one
+  Gauge paused;              // 1 while a dependency is away
+  Gauge freshness_seconds;   // age of the newest source change that is not visible yet
+};
+
+struct OutboxMetrics {
+  Gauge depth;               // rows ready to leave
+  Gauge oldest_seconds;      // age of the oldest of them
+  Gauge timers;              // rows with a time in the future
+  Counter published;
+  Counter duplicates;        // the broker had the message id already
+  Counter republished;       // acked once, then lost by the broker
+  Counter failed;            // publishes without an ack
+  Gauge halted_keys;         // keys that wait behind a failed publish
+  Histogram publish_seconds;  // claim to ack, per round
+};
+
+// Label: breaker.
+struct BreakerMetrics {
+  Gauge state;  // 0 closed, 1 half open, 2 open
+  Counter opened;
+};
+
+// Which label values exist. Everything else shares one series with the value `other`.
+struct MetricBounds {
+  struct WorkerLanes {
+    std::string worker;
+    std::vector<std::string> lanes;
+  };
+  std::vector<WorkerLanes> workers;
+  std::vector<std::string> breakers;
+};
+
+struct BuildInfo {
+  std::string version;
+  std::string revision;
+};
+
+// Every metric of the process. All series exist from construction on, so a rate never starts with a gap. Lookups are for
+// set-up: take the handles once per lane. Thread safe.
+class Metrics {
+ public:
+  Metrics(const MetricBounds& bounds, const BuildInfo& build);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  LaneMetrics& lane(std::string_view worker, std::string_view lane);
+  WorkerMetrics& worker(std::string_view worker);
+  BreakerMetrics& breaker(std::string_view breaker);
+  OutboxMetrics& outbox();
+
+  // Prometheus text format 0.0.4.
+  std::string text() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace cutover
