@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +13,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "runtime/contract/clock.h"
@@ -206,21 +208,40 @@ struct Origin {
   int incarnation = 0;
 };
 
-// The transaction of a batch.
-class BatchTransaction : public Transaction {
+// A row for the outbox: a whole message, ready to leave.
+struct OutboxRow {
+  std::string message_id;  // Nats-Msg-Id
+  std::string event_id;    // of the envelope; empty for what is no event
+  std::string subject;     // without the prefix that shadow adds
+  std::string key;         // Cutover-Key
+  std::string payload;
+  std::vector<std::pair<std::string, std::string>> headers;  // traceparent and the like
+  int priority = 5;
+  std::optional<Instant> available_at;
+  std::string timer_key;  // empty: cannot be cancelled
+  std::string schedule;   // cron expression, empty: fires once
+};
+
+// The transaction of a batch. Statements are sent when something needs their result, or with the commit.
+// Every call throws StatementError, TransactionConflict or DependencyDown; the transaction is dead then: destroy it.
+class BatchTransaction {
  public:
+  virtual ~BatchTransaction() = default;  // without commit: rolls back
   // Must come first. Items in ascending sequence, each sequence once. Throws ClaimRefused.
   virtual Claims claim(const Origin& origin, std::span<const ClaimItem> items) = 0;
-  // Which tables unqualified names, emit and the dead letters mean from now on: `serving` (false) or `shadow` (true).
+  // Which tables and ledger everything below means from now on: serving (false, at first) or shadow (true).
   virtual void use_shadow(bool shadow) = 0;
-  // Writes how each item was settled into the ledger in use; takes back the marks of `released`.
+  virtual std::unique_ptr<Rows> query(std::string_view sql, std::initializer_list<Param> parameters) = 0;
+  virtual void enqueue(OutboxRow row) = 0;
+  virtual void cancel_timer(std::string_view timer_key) = 0;
+  // Writes how each item of the claim was settled; takes back the marks of `released`.
   virtual void settle(std::span<const Settlement> settlements) = 0;
   virtual void dead_letter(const DeadLetterRecord& letter) = 0;
-  // Attempts of events that were given back or settled in this transaction.
-  virtual int add_attempt(std::uint64_t sequence, std::string_view error) = 0;  // returns attempts so far
+  // Counts a failed attempt of one event of the claim; returns how many there are now.
+  virtual int add_attempt(std::uint64_t sequence, std::string_view error) = 0;
   virtual void forget_attempts(std::span<const std::uint64_t> sequences) = 0;
-  virtual void commit() = 0;  // destroying without commit rolls back
-  virtual bool wrote_outgoing() const = 0;
+  virtual void commit() = 0;
+  virtual bool has_outgoing() const = 0;
 };
 
 // What earlier deliveries left behind about one event.
@@ -244,6 +265,61 @@ class TransactionSource {
                                               bool alone) = 0;
   // True when PostgreSQL answers and accepts writes.
   virtual bool probe() noexcept = 0;
+};
+
+// A row that waits to be published.
+struct OutboxEntry {
+  std::int64_t id = 0;
+  std::string message_id;
+  std::string subject;
+  std::string key;
+  std::string payload;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string schedule;
+  std::string timer_key;
+  std::optional<Instant> fired_at;  // of a timer: when it was due
+  int priority = 5;
+};
+
+// Where a row went, or why it did not.
+struct OutboxOutcome {
+  std::int64_t id = 0;
+  PublishAck ack;
+};
+
+// A published row that is still kept.
+struct OutboxKept {
+  std::int64_t id = 0;
+  std::string message_id;
+  std::string stream;
+  std::uint64_t sequence = 0;
+};
+
+struct OutboxDepth {
+  std::size_t waiting = 0;
+  std::size_t timers = 0;
+  std::chrono::milliseconds oldest{0};  // age of the oldest row that waits
+};
+
+// The relay's side of cutover.outbox. One thread. Every call throws StatementError, TransactionConflict or DependencyDown.
+class OutboxStore {
+ public:
+  virtual ~OutboxStore() = default;
+  // Begins a transaction, locks the key shards that no other relay works on, and takes rows that are due: by priority, with
+  // a quarter for the oldest; all earlier rows of a taken row's key are taken too; in insert order. Empty: nothing began.
+  virtual std::vector<OutboxEntry> take(std::size_t rows_max) = 0;
+  // Records what became of the rows of `take`, arms timers anew, and commits.
+  virtual void finish(std::span<const OutboxOutcome> outcomes, std::span<const OutboxRow> rearmed) = 0;
+  virtual void abandon() noexcept = 0;  // rolls the transaction of `take` back
+  // Published rows in order of id after `after`, at most `rows_max`; only those older than `age`.
+  virtual std::vector<OutboxKept> kept(std::int64_t after, std::size_t rows_max, std::chrono::milliseconds age) = 0;
+  virtual void reopen(std::span<const std::int64_t> ids) = 0;  // to be published again, under the same message id
+  virtual void remove(std::span<const std::int64_t> ids) = 0;
+  virtual OutboxDepth depth() = 0;
+  // Arms a timer unless one with its key waits already. Returns whether it did.
+  virtual bool arm(const OutboxRow& row) = 0;
+  // Sleeps until somebody commits rows, the next timer is due, the deadline, or stop.
+  virtual void wait(Deadline deadline, std::stop_token stop) = 0;
 };
 
 }  // namespace cutover

@@ -1,0 +1,407 @@
+-- Deploy cutover:claim to pg
+-- requires: dead_letters
+-- The two functions of a batch: claim (first in the transaction) and settle (last). Every language calls these, so that each
+-- rule exists once.
+BEGIN;
+SET LOCAL lock_timeout = '5s';
+
+CREATE OR REPLACE FUNCTION cutover.schema_version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 5';
+
+-- The 128 bits that stand for "this key, for this worker". p_ledger: 'v' serving, 's' shadow.
+-- p_key: tenant scope, unit separator (U+001F), idempotency key. (PostgreSQL's md5 costs 5 us a key, this 0.6.)
+CREATE FUNCTION cutover.mark_key(p_ledger text, p_worker_id smallint, p_key text) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT encode(int8send(hashtextextended(p_key, p_worker_id * 4 + (p_ledger = 's')::integer * 2))
+             || int8send(hashtextextended(p_key, p_worker_id * 4 + (p_ledger = 's')::integer * 2 + 1)), 'hex')::uuid
+$$;
+
+-- Which of 10,000 buckets a key falls into: FNV-1a, 64 bits, of its UTF-8 bytes.
+CREATE FUNCTION cutover.bucket(p_key text) RETURNS integer
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  v_bytes bytea := convert_to(p_key, 'UTF8');
+  v_high bigint := 3421674724;  -- 0xcbf29ce4
+  v_low bigint := 2216829733;   -- 0x84222325
+  v_product bigint;
+BEGIN
+  -- Times 0x100000001b3 modulo 2^64, in two halves of 32 bits: nothing overflows a bigint.
+  FOR i IN 0 .. length(v_bytes) - 1 LOOP
+    v_low := v_low # get_byte(v_bytes, i);
+    v_product := v_low * 435;
+    v_high := (v_high * 435 + (v_low << 8) + (v_product >> 32)) & 4294967295;
+    v_low := v_product & 4294967295;
+  END LOOP;
+  RETURN mod(mod(v_high, 10000) * 7296 + mod(v_low, 10000), 10000);  -- 2^32 mod 10,000 = 7,296
+END $$;
+
+-- Decides, in the batch's transaction, what of a batch is ours to do, and marks it.
+--   p_side              'worker' or 'monolith'
+--   p_sequences         ascending, each once; of the origin, for replays
+--   p_event_ids         '' where it could not be read
+--   p_keys              header Cutover-Key, else subject_id, else ''
+--   p_idempotency_keys  tenant scope, U+001F, idempotency key; null takes no mark
+--   p_replay_plans      0, or the plan by which a dead letter is replayed
+--   serving             a character per event: a apply; s skip, the other side's; d duplicate of another place;
+--                       = this place is settled; u apply, but the broker reused the sequence of another event
+--   shadow              the same for schema shadow, with - where nothing is to be done
+-- Holds the worker's shared lock to the end of the transaction. Errors: CU001 unknown worker or side, CU002 another
+-- incarnation, CU003 wrong isolation level.
+CREATE FUNCTION cutover.claim(
+  p_worker text, p_side text, p_instance text, p_stream text, p_incarnation integer,
+  p_sequences bigint[], p_event_ids text[], p_keys text[], p_idempotency_keys text[], p_replay_plans bigint[],
+  OUT serving text, OUT shadow text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_worker_id smallint;
+  v_stream_id integer;
+  v_newest integer;
+  v_slot smallint;
+  v_segments bigint;
+  v_count integer := cardinality(p_sequences);
+  v_replay boolean := 0 <> ANY (p_replay_plans);
+  v_span int8range;
+  v_serving "char"[];
+  v_shadow "char"[];
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'cutover.claim needs READ COMMITTED, the transaction is %', upper(current_setting('transaction_isolation'))
+      USING ERRCODE = 'CU003', HINT = 'Above it the snapshot is older than the lock, and a change of ownership would be missed.';
+  END IF;
+  IF p_side NOT IN ('worker', 'monolith') THEN
+    RAISE EXCEPTION 'unknown side %', quote_nullable(p_side) USING ERRCODE = 'CU001', HINT = 'It is worker or monolith.';
+  END IF;
+  SELECT worker_id INTO v_worker_id FROM cutover.workers WHERE worker = p_worker;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'unknown worker %', quote_nullable(p_worker) USING ERRCODE = 'CU001', HINT = 'Register it: cutover.register_worker(name).';
+  END IF;
+  PERFORM pg_advisory_xact_lock_shared(cutover.lock_class_worker(), v_worker_id);
+
+  -- From here each statement has a snapshot younger than the lock.
+  SELECT min(s.stream_id) FILTER (WHERE s.incarnation = p_incarnation), max(s.incarnation), min(m.slot),
+         (SELECT count(*) FROM cutover.ownership o JOIN cutover.streams t USING (stream_id)
+          WHERE o.worker_id = v_worker_id AND t.stream = p_stream AND t.incarnation = p_incarnation)
+  INTO v_stream_id, v_newest, v_slot, v_segments
+  FROM cutover.streams s CROSS JOIN cutover.mark_slot m WHERE s.stream = p_stream;
+  IF v_stream_id IS NULL OR (v_newest <> p_incarnation AND NOT v_replay) THEN
+    RAISE EXCEPTION 'stream % is at incarnation %, the batch comes from %', p_stream, coalesce(v_newest::text, 'none'), p_incarnation
+      USING ERRCODE = 'CU002', HINT = 'The stream was deleted and created anew; an operator decides how to go on.';
+  END IF;
+
+  -- Whose is it?
+  IF v_segments = 0 THEN
+    v_serving := array_fill((CASE WHEN p_side = 'worker' THEN 'a' ELSE 's' END)::"char", ARRAY[v_count]);
+    v_shadow := array_fill('-'::"char", ARRAY[v_count]);
+  ELSE
+    -- Below the first segment there is no mode: the monolith's, as it was before there was a worker.
+    SELECT array_agg((CASE WHEN coalesce(o.mode = 'worker' OR (o.mode = 'canary' AND cutover.bucket(u.key) < o.percent * 100), false)
+                                = (p_side = 'worker') THEN 'a' ELSE 's' END)::"char" ORDER BY u.ord),
+           array_agg((CASE WHEN p_side = 'worker' AND o.mode IN ('shadow', 'canary') THEN 'a' ELSE '-' END)::"char" ORDER BY u.ord)
+    INTO v_serving, v_shadow
+    FROM unnest(p_sequences, p_keys) WITH ORDINALITY u (sequence, key, ord)
+    LEFT JOIN LATERAL (
+      SELECT s.mode, s.percent FROM cutover.ownership s
+      WHERE s.worker_id = v_worker_id AND s.stream_id = v_stream_id AND s.from_sequence <= u.sequence
+      ORDER BY s.epoch DESC LIMIT 1) o ON true;
+  END IF;
+
+  -- Settled before?
+  v_span := int8range(p_sequences[1], p_sequences[v_count], '[]');
+  IF v_replay THEN
+    PERFORM FROM cutover.dead_letters d WHERE d.worker_id = v_worker_id AND d.stream_id = v_stream_id
+      AND d.sequence = ANY (p_sequences) AND NOT d.shadow ORDER BY d.sequence, d.event_hash FOR UPDATE;
+    SELECT array_agg((CASE WHEN u.status = 's' THEN 's' WHEN d.letter_id IS NULL THEN '=' ELSE 'a' END)::"char" ORDER BY u.ord)
+    INTO v_serving
+    FROM unnest(p_sequences, p_event_ids, p_replay_plans, v_serving) WITH ORDINALITY u (sequence, event_id, plan, status, ord)
+    LEFT JOIN cutover.dead_letters d ON d.worker_id = v_worker_id AND d.stream_id = v_stream_id AND NOT d.shadow
+      AND d.sequence = u.sequence AND d.event_hash = cutover.event_hash(u.event_id) AND d.state = 'replaying' AND d.plan_id = u.plan;
+    v_shadow := array_fill('-'::"char", ARRAY[v_count]);
+  ELSE
+    IF EXISTS (SELECT FROM cutover.settlements t WHERE t.worker_id = v_worker_id AND t.stream_id = v_stream_id
+               AND t.span && v_span AND EXISTS (SELECT FROM unnest(p_sequences) u WHERE t.sequences @> u)) THEN
+      SELECT array_agg((CASE WHEN u.serving = '-' OR served.same IS NULL THEN u.serving
+                             WHEN served.same THEN '=' WHEN u.serving = 'a' THEN 'u' ELSE u.serving END)::"char" ORDER BY u.ord),
+             array_agg((CASE WHEN u.shadow = '-' OR shadowed.same IS NULL THEN u.shadow
+                             WHEN shadowed.same THEN '=' ELSE 'u' END)::"char" ORDER BY u.ord)
+      INTO v_serving, v_shadow
+      FROM unnest(p_sequences, p_event_ids, v_serving, v_shadow) WITH ORDINALITY u (sequence, event_id, serving, shadow, ord)
+      CROSS JOIN LATERAL (
+        SELECT bool_or(cutover.settled_as(t.sequences, t.event_hashes, u.sequence, u.event_id)) AS same
+        FROM cutover.settlements t WHERE t.worker_id = v_worker_id AND t.stream_id = v_stream_id
+          AND t.span && int8range(u.sequence, u.sequence, '[]') AND t.sequences @> u.sequence AND t.side <> 's') served
+      CROSS JOIN LATERAL (
+        SELECT bool_or(cutover.settled_as(t.sequences, t.event_hashes, u.sequence, u.event_id)) AS same
+        FROM cutover.settlements t WHERE t.worker_id = v_worker_id AND t.stream_id = v_stream_id
+          AND t.span && int8range(u.sequence, u.sequence, '[]') AND t.sequences @> u.sequence AND t.side = 's') shadowed;
+    END IF;
+  END IF;
+
+  -- The marks of both ledgers. A replay finds the mark that its letter holds.
+  v_serving := cutover.take_marks('v', v_worker_id, v_stream_id, v_slot, p_sequences, p_idempotency_keys, v_serving, v_replay);
+  IF 'a'::"char" = ANY (v_shadow) OR 'u'::"char" = ANY (v_shadow) THEN
+    v_shadow := cutover.take_marks('s', v_worker_id, v_stream_id, v_slot, p_sequences, p_idempotency_keys, v_shadow, false);
+  END IF;
+
+  -- Another delivery of the same events may have committed while we waited for its marks: what it settled is settled.
+  IF 'd'::"char" = ANY (v_serving) AND NOT v_replay THEN
+    SELECT array_agg((CASE WHEN u.status = 'd' AND EXISTS (
+        SELECT FROM cutover.settlements t WHERE t.worker_id = v_worker_id AND t.stream_id = v_stream_id AND t.side <> 's'
+          AND t.span && int8range(u.sequence, u.sequence, '[]') AND t.sequences @> u.sequence
+          AND cutover.settled_as(t.sequences, t.event_hashes, u.sequence, u.event_id)) THEN '=' ELSE u.status END)::"char" ORDER BY u.ord)
+    INTO v_serving
+    FROM unnest(p_sequences, p_event_ids, v_serving) WITH ORDINALITY u (sequence, event_id, status, ord);
+  END IF;
+
+  IF 's'::"char" = ANY (v_serving) AND NOT v_replay THEN
+    INSERT INTO cutover.skipped AS k (worker_id, stream_id, side, instance, sequence)
+    SELECT v_worker_id, v_stream_id, left(p_side, 1)::"char", p_instance, max(u.sequence)
+    FROM unnest(p_sequences, v_serving) u (sequence, status) WHERE u.status = 's'
+    ON CONFLICT (worker_id, stream_id, side, instance) DO UPDATE
+      SET sequence = greatest(k.sequence, excluded.sequence), at = now();
+  END IF;
+  serving := array_to_string(v_serving, '');
+  shadow := array_to_string(v_shadow, '');
+END $$;
+
+-- True when the row settled this sequence for this very event, or cannot know any more (compacted).
+CREATE FUNCTION cutover.settled_as(p_sequences int8multirange, p_hashes bigint[], p_sequence bigint, p_event_id text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT p_hashes IS NULL OR p_hashes[1 + (
+      SELECT coalesce(sum(least(upper(r), p_sequence) - lower(r)), 0)::integer FROM unnest(p_sequences) r WHERE lower(r) < p_sequence)]
+    = cutover.event_hash(p_event_id)
+$$;
+
+-- Inserts marks into the slot's table, except those that are anywhere already; returns the sequences of the new ones. A mark
+-- that another transaction is inserting is waited for; keys are sorted, so that two batches never wait for each other.
+-- The join methods are pinned: a plan made while the tables were small must not scan them when they are big.
+DO $$
+BEGIN
+  FOR slot IN 0 .. 1 LOOP
+    EXECUTE format($f$
+      CREATE FUNCTION cutover.insert_marks_%1$s(p_stream_id integer, p_sequences bigint[], p_marks uuid[]) RETURNS bigint[]
+      LANGUAGE plpgsql
+      SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $b$
+      DECLARE
+        v_taken bigint[];
+      BEGIN
+        WITH taken AS (
+          INSERT INTO cutover.marks_%1$s (key, stream_id, sequence)
+          SELECT u.mark, p_stream_id, u.sequence FROM unnest(p_marks, p_sequences) u (mark, sequence)
+          WHERE u.mark IS NOT NULL AND NOT EXISTS (SELECT FROM cutover.marks m WHERE m.key = u.mark)
+            AND NOT EXISTS (SELECT FROM cutover.marks_%2$s m WHERE m.key = u.mark)
+          ORDER BY u.mark, u.sequence
+          ON CONFLICT DO NOTHING RETURNING sequence)
+        SELECT array_agg(sequence) INTO v_taken FROM taken;
+        RETURN coalesce(v_taken, '{}');
+      END $b$ $f$, slot, 1 - slot);
+  END LOOP;
+END $$;
+
+-- Marks what is to be applied (a, u); what is marked already becomes a duplicate (d), unless a replay finds the mark that
+-- its own letter holds. An unnest keeps the order of its arrays.
+CREATE FUNCTION cutover.take_marks(
+  p_ledger text, p_worker_id smallint, p_stream_id integer, p_slot smallint, p_sequences bigint[], p_keys text[],
+  p_status "char"[], p_replay boolean) RETURNS "char"[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_marks uuid[];
+  v_held bigint[] := '{}';
+  v_taken bigint[];
+  v_status "char"[];
+BEGIN
+  SELECT array_agg(CASE WHEN u.status IN ('a', 'u') THEN cutover.mark_key(p_ledger, p_worker_id, u.key) END) INTO v_marks
+  FROM unnest(p_keys, p_status) u (key, status);
+  IF p_replay THEN
+    SELECT coalesce(array_agg(u.sequence), '{}') INTO v_held
+    FROM unnest(v_marks, p_sequences) u (mark, sequence)
+    WHERE EXISTS (SELECT FROM (SELECT * FROM cutover.marks UNION ALL SELECT * FROM cutover.marks_0 UNION ALL SELECT * FROM cutover.marks_1) m
+                  WHERE m.key = u.mark AND m.stream_id = p_stream_id AND m.sequence = u.sequence);
+  END IF;
+  IF p_slot = 0 THEN
+    v_taken := cutover.insert_marks_0(p_stream_id, p_sequences, v_marks) || v_held;
+  ELSE
+    v_taken := cutover.insert_marks_1(p_stream_id, p_sequences, v_marks) || v_held;
+  END IF;
+  IF cardinality(v_taken) = cardinality(array_remove(v_marks, NULL)) THEN
+    RETURN p_status;
+  END IF;
+  SELECT array_agg((CASE WHEN u.mark IS NOT NULL AND t.sequence IS NULL THEN 'd' ELSE u.status END)::"char" ORDER BY u.ord) INTO v_status
+  FROM unnest(v_marks, p_sequences, p_status) WITH ORDINALITY u (mark, sequence, status, ord)
+  LEFT JOIN unnest(v_taken) t (sequence) ON t.sequence = u.sequence;
+  RETURN v_status;
+END $$;
+
+-- Records how the events of a batch were settled; the last statement before the commit.
+--   p_side     'worker', 'monolith' or 'shadow'
+--   p_classes  a character per event: a applied, d duplicate, n not addressed, x dead letter; r not settled: its mark is
+--              taken back, so that the next delivery may try; - nothing
+-- Replayed letters that are applied or duplicates are closed.
+CREATE FUNCTION cutover.settle(
+  p_worker text, p_side text, p_stream text, p_incarnation integer,
+  p_sequences bigint[], p_event_ids text[], p_idempotency_keys text[], p_replay_plans bigint[], p_classes text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_worker_id smallint;
+  v_stream_id integer;
+BEGIN
+  SELECT w.worker_id, s.stream_id INTO STRICT v_worker_id, v_stream_id
+  FROM cutover.workers w CROSS JOIN cutover.streams s
+  WHERE w.worker = p_worker AND s.stream = p_stream AND s.incarnation = p_incarnation;
+
+  INSERT INTO cutover.settlements (worker_id, stream_id, side, class, sequences, span, event_hashes)
+  SELECT v_worker_id, v_stream_id, left(p_side, 1)::"char", u.class::"char",
+         range_agg(int8range(u.sequence, u.sequence, '[]')), int8range(min(u.sequence), max(u.sequence), '[]'),
+         array_agg(cutover.event_hash(u.event_id) ORDER BY u.sequence)
+  FROM unnest(p_sequences, p_event_ids, string_to_array(p_classes, NULL)) u (sequence, event_id, class)
+  WHERE u.class IN ('a', 'd', 'n', 'x')
+  GROUP BY u.class;
+
+  IF strpos(p_classes, 'r') > 0 THEN
+    WITH given_back AS (
+      SELECT cutover.mark_key(CASE p_side WHEN 'shadow' THEN 's' ELSE 'v' END, v_worker_id, u.key) AS mark, u.sequence
+      FROM unnest(p_sequences, p_idempotency_keys, p_replay_plans, string_to_array(p_classes, NULL)) u (sequence, key, plan, class)
+      WHERE u.class = 'r' AND u.plan = 0 AND u.key IS NOT NULL),
+    zero AS (
+      DELETE FROM cutover.marks_0 m USING given_back g WHERE m.key = g.mark AND m.sequence = g.sequence AND m.stream_id = v_stream_id),
+    one AS (
+      DELETE FROM cutover.marks_1 m USING given_back g WHERE m.key = g.mark AND m.sequence = g.sequence AND m.stream_id = v_stream_id)
+    DELETE FROM cutover.marks m USING given_back g WHERE m.key = g.mark AND m.sequence = g.sequence AND m.stream_id = v_stream_id;
+  END IF;
+
+  IF 0 <> ANY (p_replay_plans) THEN
+    UPDATE cutover.dead_letters d SET state = 'replayed'
+    FROM unnest(p_sequences, p_event_ids, p_replay_plans, string_to_array(p_classes, NULL)) u (sequence, event_id, plan, class)
+    WHERE u.plan <> 0 AND u.class IN ('a', 'd') AND d.worker_id = v_worker_id AND d.stream_id = v_stream_id AND NOT d.shadow
+      AND d.sequence = u.sequence AND d.event_hash = cutover.event_hash(u.event_id) AND d.state = 'replaying' AND d.plan_id = u.plan;
+  END IF;
+END $$;
+
+-- What earlier deliveries left behind about these events, and a note that a batch with them is being worked on. Batches that
+-- a process, now gone, left started make their events suspects.
+CREATE FUNCTION cutover.start_redelivered(
+  p_worker text, p_instance text, p_thread integer, p_stream text, p_incarnation integer, p_sequences bigint[], p_alone boolean)
+RETURNS TABLE (sequence bigint, shadow boolean, attempts integer, lone_crashes integer, suspect boolean, first_failed_at timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  v_worker_id smallint;
+  v_stream_id integer;
+  v_left record;
+BEGIN
+  SELECT w.worker_id, s.stream_id INTO STRICT v_worker_id, v_stream_id
+  FROM cutover.workers w CROSS JOIN cutover.streams s
+  WHERE w.worker = p_worker AND s.stream = p_stream AND s.incarnation = p_incarnation;
+  FOR v_left IN
+    SELECT instance, thread, sequences, alone FROM cutover.started
+    WHERE worker_id = v_worker_id AND stream_id = v_stream_id AND instance <> p_instance AND sequences && p_sequences
+    ORDER BY instance, thread FOR UPDATE SKIP LOCKED
+  LOOP
+    -- Free only when its process is gone; ours to the end of this transaction, a few milliseconds.
+    CONTINUE WHEN NOT pg_try_advisory_xact_lock(cutover.lock_class_instance(), hashtext(v_left.instance));
+    INSERT INTO cutover.attempts AS a (worker_id, stream_id, sequence, lone_crashes, suspect, first_failed_at, last_failed_at, last_error)
+    SELECT v_worker_id, v_stream_id, s, v_left.alone::integer, true, now(), now(), 'the process died while it worked on this event'
+    FROM unnest(v_left.sequences) s ORDER BY s
+    ON CONFLICT (worker_id, stream_id, sequence, shadow) DO UPDATE
+      SET lone_crashes = a.lone_crashes + excluded.lone_crashes, suspect = true, last_failed_at = now(),
+          first_failed_at = coalesce(a.first_failed_at, now()), last_error = excluded.last_error;
+    DELETE FROM cutover.started WHERE instance = v_left.instance AND thread = v_left.thread;
+  END LOOP;
+  INSERT INTO cutover.started (instance, thread, worker_id, stream_id, sequences, alone)
+  VALUES (p_instance, p_thread, v_worker_id, v_stream_id, p_sequences, p_alone)
+  ON CONFLICT (instance, thread) DO UPDATE SET worker_id = excluded.worker_id, stream_id = excluded.stream_id,
+    sequences = excluded.sequences, alone = excluded.alone, started_at = now();
+  RETURN QUERY
+    SELECT a.sequence, a.shadow, a.attempts, a.lone_crashes, a.suspect, a.first_failed_at FROM cutover.attempts a
+    WHERE a.worker_id = v_worker_id AND a.stream_id = v_stream_id AND a.sequence = ANY (p_sequences);
+END $$;
+
+-- Counts one failed attempt of one event; returns how many there are now.
+CREATE FUNCTION cutover.add_attempt(p_worker text, p_stream text, p_incarnation integer, p_sequence bigint, p_shadow boolean, p_error text)
+RETURNS integer
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  INSERT INTO cutover.attempts AS a (worker_id, stream_id, sequence, shadow, attempts, first_failed_at, last_failed_at, last_error)
+  SELECT w.worker_id, s.stream_id, p_sequence, p_shadow, 1, now(), now(), left(p_error, 2048)
+  FROM cutover.workers w CROSS JOIN cutover.streams s
+  WHERE w.worker = p_worker AND s.stream = p_stream AND s.incarnation = p_incarnation
+  ON CONFLICT (worker_id, stream_id, sequence, shadow) DO UPDATE
+    SET attempts = a.attempts + 1, first_failed_at = coalesce(a.first_failed_at, now()), last_failed_at = now(), last_error = excluded.last_error
+  RETURNING attempts
+$$;
+
+-- Makes the empty slot the active one, when the active one has outgrown p_bytes. Waits at most 100 ms for batches in
+-- flight, so that it never stalls a lane. Returns whether it did.
+CREATE FUNCTION cutover.rotate_marks(p_bytes bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_slot smallint;
+BEGIN
+  SELECT slot INTO v_slot FROM cutover.mark_slot FOR UPDATE;
+  IF pg_relation_size(CASE v_slot WHEN 0 THEN 'cutover.marks_0' ELSE 'cutover.marks_1' END::regclass) < p_bytes
+     OR (v_slot = 0 AND EXISTS (SELECT FROM cutover.marks_1)) OR (v_slot = 1 AND EXISTS (SELECT FROM cutover.marks_0)) THEN
+    RETURN false;
+  END IF;
+  PERFORM set_config('lock_timeout', '100ms', true);
+  BEGIN
+    PERFORM pg_advisory_xact_lock(cutover.lock_class_worker(), worker_id) FROM (SELECT worker_id FROM cutover.workers ORDER BY worker_id) w;
+  EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+  END;
+  UPDATE cutover.mark_slot SET slot = 1 - slot, rotated_at = now();
+  RETURN true;
+END $$;
+
+-- Merges up to p_limit marks of the idle slot into the big table, in key order: neighbours share pages. Returns how many.
+CREATE FUNCTION cutover.merge_marks(p_limit integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_slot smallint;
+  v_count integer;
+BEGIN
+  SELECT slot INTO v_slot FROM cutover.mark_slot FOR SHARE;
+  IF v_slot = 0 THEN
+    WITH moved AS (
+      DELETE FROM cutover.marks_1 WHERE key IN (SELECT key FROM cutover.marks_1 ORDER BY key LIMIT p_limit) RETURNING *)
+    INSERT INTO cutover.marks SELECT * FROM moved ORDER BY key ON CONFLICT DO NOTHING;
+  ELSE
+    WITH moved AS (
+      DELETE FROM cutover.marks_0 WHERE key IN (SELECT key FROM cutover.marks_0 ORDER BY key LIMIT p_limit) RETURNING *)
+    INSERT INTO cutover.marks SELECT * FROM moved ORDER BY key ON CONFLICT DO NOTHING;
+  END IF;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  RETURN v_count;
+END $$;
+
+-- Deletes marks that are older than the horizon and that nothing unsettled is as old as, in a stretch of the key space.
+-- Open dead letters keep theirs. Returns where to go on; null at the end.
+CREATE FUNCTION cutover.expire_marks(p_after uuid, p_limit integer, p_horizon interval) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_last uuid;
+BEGIN
+  SELECT max(key) INTO v_last FROM (
+    SELECT key FROM cutover.marks WHERE key > coalesce(p_after, '00000000-0000-0000-0000-000000000000') ORDER BY key LIMIT p_limit) k;
+  DELETE FROM cutover.marks m
+  WHERE m.key > coalesce(p_after, '00000000-0000-0000-0000-000000000000') AND m.key <= v_last
+    -- A duplicate may have been published up to a horizon after the mark: all of that must be settled, by everyone.
+    AND m.marked_at < (SELECT min(p.settled_before) FROM cutover.progress p
+                       WHERE p.stream_id = m.stream_id AND p.at > now() - interval '7 days') - p_horizon
+    AND NOT EXISTS (SELECT FROM cutover.dead_letters d WHERE d.stream_id = m.stream_id AND d.sequence = m.sequence
+                    AND d.state IN ('open', 'replaying'));
+  RETURN v_last;
+END $$;
+
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA cutover FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION cutover.schema_version(), cutover.bucket(text), cutover.event_hash(text),
+  cutover.lock_class_worker(), cutover.lock_class_instance(), cutover.lock_class_relay(), cutover.lock_class_upkeep()
+  TO PUBLIC;
+GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover.register_worker(text),
+  cutover.claim(text, text, text, text, integer, bigint[], text[], text[], text[], bigint[]),
+  cutover.settle(text, text, text, integer, bigint[], text[], text[], bigint[], text),
+  cutover.start_redelivered(text, text, integer, text, integer, bigint[], boolean),
+  cutover.add_attempt(text, text, integer, bigint, boolean, text),
+  cutover.write_dead_letter(text, text, boolean, text, text, text, integer, bigint, text, text, text, text, text, text, text, text,
+    text, text, integer, timestamptz, timestamptz, jsonb, bytea)
+  TO cutover_worker, cutover_monolith;
+GRANT EXECUTE ON FUNCTION cutover.rotate_marks(bigint), cutover.merge_marks(integer), cutover.expire_marks(uuid, integer, interval)
+  TO cutover_worker;
+
+COMMIT;
