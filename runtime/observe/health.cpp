@@ -16,7 +16,9 @@ struct Heartbeat::Loop {
 
 namespace {
 
-double seconds(std::chrono::steady_clock::duration span) { return std::chrono::duration<double>(span).count(); }
+double seconds(std::chrono::steady_clock::duration span) {
+  return std::chrono::duration<double>(span).count();
+}
 
 Health::Report report_of(std::vector<Health::Line> lines) {
   const bool ok = std::all_of(lines.begin(), lines.end(), [](const Health::Line& line) { return line.ok; });
@@ -58,7 +60,8 @@ void Health::add_check(std::string name, std::chrono::milliseconds valid_for) {
 void Health::set_check(const std::string& name, bool ok, std::string text) {
   const auto now = clock_.monotonic();
   const std::lock_guard lock(mutex_);
-  const auto check = std::find_if(checks_.begin(), checks_.end(), [&](const Check& c) { return c.name == name; });
+  const auto check =
+      std::find_if(checks_.begin(), checks_.end(), [&](const Check& c) { return c.name == name; });
   if (check == checks_.end()) throw std::out_of_range("no readiness check is called " + name);
   check->at = now;
   check->ok = ok;
@@ -78,8 +81,9 @@ Health::Report Health::live() const {
     const auto silent = now - loop.beaten_at;
     const bool ok = silent <= loop.limit;
     lines.push_back({loop.name, ok,
-                     ok ? "" : fmt::format("no progress for {:.1f} s, the limit is {:.1f} s", seconds(silent),
-                                           seconds(loop.limit))});
+                     ok ? ""
+                        : fmt::format("no progress for {:.1f} s, the limit is {:.1f} s", seconds(silent),
+                                      seconds(loop.limit))});
   }
   return report_of(std::move(lines));
 }
@@ -93,8 +97,9 @@ Health::Report Health::ready() const {
     if (!check.at)
       lines.push_back({check.name, false, "not checked yet"});
     else if (now - *check.at > check.valid_for)
-      lines.push_back({check.name, false, fmt::format("last checked {:.1f} s ago ({}): the prober is stuck",
-                                                      seconds(now - *check.at), check.ok ? "ok then" : check.text)});
+      lines.push_back({check.name, false,
+                       fmt::format("last checked {:.1f} s ago ({}): the prober is stuck",
+                                   seconds(now - *check.at), check.ok ? "ok then" : check.text)});
     else
       lines.push_back({check.name, check.ok, check.text});
   }

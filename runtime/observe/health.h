@@ -13,8 +13,8 @@ namespace cutover {
 
 class Health;
 
-// The heart of one loop: the loop beats at least once per its limit. Ends with the loop: a loop that is destroyed is
-// finished, not stuck. Must not outlive its Health. Thread safe.
+// The heart of one loop: the loop beats at least once per its limit. Ends with the loop: a loop that is
+// destroyed is finished, not stuck. Must not outlive its Health. Thread safe.
 class Heartbeat {
  public:
   ~Heartbeat();
@@ -30,8 +30,8 @@ class Heartbeat {
   std::list<Loop>::iterator loop_;
 };
 
-// Liveness (do the loops make progress) and readiness (can work be done) of the process. Nothing here waits: whoever
-// probes a dependency writes the result down, and /readyz reads it. Thread safe.
+// Liveness (do the loops make progress) and readiness (can work be done) of the process. Nothing here waits:
+// whoever probes a dependency writes the result down, and /readyz reads it. Thread safe.
 class Health {
  public:
   // One line of /livez or /readyz.

@@ -22,9 +22,12 @@ constexpr spdlog::level::level_enum kSpdlogLevels[] = {spdlog::level::debug, spd
 
 using Buffer = fmt::memory_buffer;
 
-void append(Buffer& out, std::string_view text) { out.append(text.data(), text.data() + text.size()); }
+void append(Buffer& out, std::string_view text) {
+  out.append(text.data(), text.data() + text.size());
+}
 
-// JSON string escapes, also used for text: neither a newline nor an escape sequence of a terminal gets through.
+// JSON string escapes, also used for text: neither a newline nor an escape sequence of a terminal gets
+// through.
 void append_escaped(Buffer& out, std::string_view text) {
   const bool utf8 = simdjson::validate_utf8(text.data(), text.size());
   for (const char c : text) {
@@ -104,8 +107,8 @@ std::unique_ptr<spdlog::logger> make_lines(LogFormat format, spdlog::sink_ptr si
   auto lines = std::make_unique<spdlog::logger>("cutover", std::move(sink));
   lines->set_level(spdlog::level::trace);
   if (format == LogFormat::json)
-    lines->set_formatter(std::make_unique<spdlog::pattern_formatter>(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ",%v)", spdlog::pattern_time_type::utc));
+    lines->set_formatter(std::make_unique<spdlog::pattern_formatter>(R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ",%v)",
+                                                                     spdlog::pattern_time_type::utc));
   else
     lines->set_formatter(std::make_unique<spdlog::pattern_formatter>("%H:%M:%S.%e %^%-7l%$ %v"));
   return lines;
@@ -155,7 +158,9 @@ void Logger::write(LogLevel level, std::string_view message, std::span<const Log
               spdlog::string_view_t(line.data(), line.size()));
 }
 
-LogFormat log_format_for_stderr() { return ::isatty(STDERR_FILENO) == 1 ? LogFormat::text : LogFormat::json; }
+LogFormat log_format_for_stderr() {
+  return ::isatty(STDERR_FILENO) == 1 ? LogFormat::text : LogFormat::json;
+}
 
 Logger& process_logger() {
   if (Logger* logger = current_logger.load(std::memory_order_acquire)) return *logger;
@@ -166,7 +171,9 @@ Logger& process_logger() {
 }
 
 ProcessLogger::ProcessLogger(Logger& logger) : before_(current_logger.exchange(&logger)) {}
-ProcessLogger::~ProcessLogger() { current_logger.store(before_, std::memory_order_release); }
+ProcessLogger::~ProcessLogger() {
+  current_logger.store(before_, std::memory_order_release);
+}
 
 void log_debug(std::string_view message, std::initializer_list<LogField> fields) {
   write_line(LogLevel::debug, message, fields);

@@ -24,8 +24,9 @@ enum class LogFormat { json, text };
 // debug | info | warn | error; nullopt for anything else.
 std::optional<LogLevel> parse_log_level(std::string_view text);
 
-// One named value of a log line. Views must live until the call returns. Names in use everywhere: worker, lane, stream,
-// sequence, event_name, event_id, trace_id, correlation_id, error. Never a payload, never a secret.
+// One named value of a log line. Views must live until the call returns. Names in use everywhere: worker,
+// lane, stream, sequence, event_name, event_id, trace_id, correlation_id, error. Never a payload, never a
+// secret.
 struct LogField {
   using Value = std::variant<bool, std::int64_t, std::uint64_t, double, std::string_view>;
 
@@ -34,8 +35,7 @@ struct LogField {
   LogField(std::string_view field_name, const std::string& text)
       : name(field_name), value(std::string_view(text)) {}
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  LogField(std::string_view field_name, T number) : name(field_name) {
+  requires std::is_arithmetic_v<T> LogField(std::string_view field_name, T number) : name(field_name) {
     if constexpr (std::is_same_v<T, bool>)
       value = number;
     else if constexpr (std::is_floating_point_v<T>)
@@ -50,8 +50,9 @@ struct LogField {
   Value value;
 };
 
-// Writes one line per event: JSON for machines, coloured text for people. Text cannot break a line or the terminal:
-// control characters are escaped and bytes that are not UTF-8 replaced. Thread safe; a line is written whole.
+// Writes one line per event: JSON for machines, coloured text for people. Text cannot break a line or the
+// terminal: control characters are escaped and bytes that are not UTF-8 replaced. Thread safe; a line is
+// written whole.
 class Logger {
  public:
   // To standard error; colour only on a terminal and without NO_COLOR.
@@ -75,7 +76,8 @@ class Logger {
 // Text when standard error is a terminal, else JSON.
 LogFormat log_format_for_stderr();
 
-// Where log_debug .. log_error write to. JSON or text by log_format_for_stderr and level info until it is replaced.
+// Where log_debug .. log_error write to. JSON or text by log_format_for_stderr and level info until it is
+// replaced.
 Logger& process_logger();
 
 // Makes `logger` the process logger while this lives, then puts the one before it back.

@@ -24,7 +24,8 @@ std::size_t bucket_of(std::span<const double> bounds, double value) {
   return static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin());
 }
 
-// Makes the series of one label set. Asking again for a family of the same name and help gives the same family.
+// Makes the series of one label set. Asking again for a family of the same name and help gives the same
+// family.
 class Series {
  public:
   Series(prometheus::Registry& registry, prometheus::Labels labels)
@@ -60,15 +61,21 @@ DeadLetterCounters make_dead_lettered(const Series& s) {
 LaneMetrics make_lane(const Series& s) {
   return LaneMetrics{
       .fetched = s.counter("cutover_events_fetched_total", "Deliveries taken from the broker"),
-      .redelivered = s.counter("cutover_events_redelivered_total", "Deliveries that were not the first of their event"),
+      .redelivered =
+          s.counter("cutover_events_redelivered_total", "Deliveries that were not the first of their event"),
       .applied = s.counter("cutover_events_applied_total", "Events whose work committed"),
-      .duplicates = s.counter("cutover_events_duplicate_total", "Events whose key or place was settled before"),
-      .stale = s.counter("cutover_events_stale_total", "Deliveries dropped unworked because ack_wait ran out"),
+      .duplicates =
+          s.counter("cutover_events_duplicate_total", "Events whose key or place was settled before"),
+      .stale =
+          s.counter("cutover_events_stale_total", "Deliveries dropped unworked because ack_wait ran out"),
       .not_owned = s.counter("cutover_events_not_owned_total", "Events that the other side owns"),
-      .not_addressed = s.counter("cutover_events_not_addressed_total", "Events of a name that the worker does not list"),
-      .retried = s.counter("cutover_events_retried_total", "Events given back with a delay; each is one attempt"),
+      .not_addressed =
+          s.counter("cutover_events_not_addressed_total", "Events of a name that the worker does not list"),
+      .retried =
+          s.counter("cutover_events_retried_total", "Events given back with a delay; each is one attempt"),
       .handed_back = s.counter("cutover_events_handed_back_total", "Unstarted events given back at shutdown"),
-      .reused_places = s.counter("cutover_events_reused_place_total", "Settled sequences that came with another event id"),
+      .reused_places =
+          s.counter("cutover_events_reused_place_total", "Settled sequences that came with another event id"),
       .rolled_back = s.counter("cutover_batches_rolled_back_total", "Batch transactions that rolled back"),
       .dead_lettered = make_dead_lettered(s),
       .batch_events = s.histogram("cutover_batch_events", "Events in a batch", kBatchEvents),
@@ -77,8 +84,10 @@ LaneMetrics make_lane(const Series& s) {
                                                "Stored by the broker to committed by the worker", kSeconds),
       .wait_seconds = s.histogram("cutover_lane_wait_seconds",
                                   "Received to begin of its batch, the longest of each batch", kSeconds),
-      .pending = s.gauge("cutover_lane_pending", "Events of the lane that the broker has not delivered: the lag"),
-      .ack_pending = s.gauge("cutover_lane_ack_pending", "Events delivered and not acked, as the broker counts"),
+      .pending =
+          s.gauge("cutover_lane_pending", "Events of the lane that the broker has not delivered: the lag"),
+      .ack_pending =
+          s.gauge("cutover_lane_ack_pending", "Events delivered and not acked, as the broker counts"),
       .unconfirmed_acks = s.gauge("cutover_lane_unconfirmed_acks", "Acks sent and not known to have arrived"),
       .up = s.gauge("cutover_lane_up", "1 while the consumer of the lane runs"),
   };
@@ -88,7 +97,8 @@ WorkerMetrics make_worker(const Series& s) {
   return WorkerMetrics{
       .pool_connections = s.gauge("cutover_pool_connections", "PostgreSQL connections that the worker holds"),
       .pool_in_use = s.gauge("cutover_pool_in_use", "PostgreSQL connections inside a transaction"),
-      .pool_exhausted = s.counter("cutover_pool_exhausted_total", "Waits for a connection that ended without one"),
+      .pool_exhausted =
+          s.counter("cutover_pool_exhausted_total", "Waits for a connection that ended without one"),
       .paused = s.gauge("cutover_worker_paused", "1 while the worker waits for a dependency"),
       .freshness_seconds = s.gauge("cutover_projection_freshness_seconds",
                                    "Age of the oldest source change that is not visible yet"),
@@ -98,14 +108,18 @@ WorkerMetrics make_worker(const Series& s) {
 OutboxMetrics make_outbox(const Series& s) {
   return OutboxMetrics{
       .depth = s.gauge("cutover_outbox_depth", "Outbox rows that are ready to leave"),
-      .oldest_seconds = s.gauge("cutover_outbox_oldest_seconds", "Age of the oldest row that is ready to leave"),
+      .oldest_seconds =
+          s.gauge("cutover_outbox_oldest_seconds", "Age of the oldest row that is ready to leave"),
       .timers = s.gauge("cutover_outbox_timers", "Outbox rows with a time in the future"),
       .published = s.counter("cutover_outbox_published_total", "Rows that the broker acked"),
-      .duplicates = s.counter("cutover_outbox_duplicate_total", "Rows whose message id the broker had already"),
-      .republished = s.counter("cutover_outbox_republished_total", "Rows published again after the broker lost them"),
+      .duplicates =
+          s.counter("cutover_outbox_duplicate_total", "Rows whose message id the broker had already"),
+      .republished =
+          s.counter("cutover_outbox_republished_total", "Rows published again after the broker lost them"),
       .failed = s.counter("cutover_outbox_failed_total", "Publishes without an ack"),
       .halted_keys = s.gauge("cutover_outbox_halted_keys", "Keys that wait behind a failed publish"),
-      .publish_seconds = s.histogram("cutover_outbox_publish_seconds", "Claim to last ack of a round", kSeconds),
+      .publish_seconds =
+          s.histogram("cutover_outbox_publish_seconds", "Claim to last ack of a round", kSeconds),
   };
 }
 
@@ -127,14 +141,26 @@ typename Map::mapped_type& at_or_other(Map& map, const typename Map::key_type& k
 
 }  // namespace
 
-void Counter::add(double amount) noexcept { series_->Increment(amount); }
-double Counter::value() const noexcept { return series_->Value(); }
+void Counter::add(double amount) noexcept {
+  series_->Increment(amount);
+}
+double Counter::value() const noexcept {
+  return series_->Value();
+}
 
-void Gauge::set(double value) noexcept { series_->Set(value); }
-void Gauge::add(double amount) noexcept { series_->Increment(amount); }
-double Gauge::value() const noexcept { return series_->Value(); }
+void Gauge::set(double value) noexcept {
+  series_->Set(value);
+}
+void Gauge::add(double amount) noexcept {
+  series_->Increment(amount);
+}
+double Gauge::value() const noexcept {
+  return series_->Value();
+}
 
-void Histogram::observe(double value) { series_->Observe(value); }
+void Histogram::observe(double value) {
+  series_->Observe(value);
+}
 
 void Histogram::observe_all(std::span<const double> values) {
   std::vector<double> counts(bounds_.size() + 1, 0.0);
@@ -157,7 +183,9 @@ std::size_t kind_index(std::string_view kind) {
 void DeadLetterCounters::add(std::string_view kind, double amount) noexcept {
   by_kind_[kind_index(kind)].add(amount);
 }
-double DeadLetterCounters::value(std::string_view kind) const noexcept { return by_kind_[kind_index(kind)].value(); }
+double DeadLetterCounters::value(std::string_view kind) const noexcept {
+  return by_kind_[kind_index(kind)].value();
+}
 
 struct Metrics::State {
   State(const MetricBounds& bounds, const BuildInfo& build) : outbox(make_outbox({registry, {}})) {
@@ -168,7 +196,8 @@ struct Metrics::State {
     }
     add_lane(kOther, kOther);
     workers.emplace(kOther, make_worker({registry, {{"worker", kOther}}}));
-    for (const std::string& name : bounds.breakers) breakers.emplace(name, make_breaker({registry, {{"breaker", name}}}));
+    for (const std::string& name : bounds.breakers)
+      breakers.emplace(name, make_breaker({registry, {{"breaker", name}}}));
     breakers.emplace(kOther, make_breaker({registry, {{"breaker", kOther}}}));
     Series(registry, {{"version", build.version}, {"revision", build.revision}})
         .gauge("cutover_build_info", "The running build; always 1")
@@ -200,7 +229,9 @@ WorkerMetrics& Metrics::worker(std::string_view worker) {
 BreakerMetrics& Metrics::breaker(std::string_view breaker) {
   return at_or_other(state_->breakers, std::string(breaker), kOther);
 }
-OutboxMetrics& Metrics::outbox() { return state_->outbox; }
+OutboxMetrics& Metrics::outbox() {
+  return state_->outbox;
+}
 
 std::string Metrics::text() const {
   std::ostringstream out;

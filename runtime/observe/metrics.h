@@ -39,7 +39,8 @@ class Gauge {
 
 class Histogram {
  public:
-  Histogram(prometheus::Histogram& series, std::span<const double> bounds) : series_(&series), bounds_(bounds) {}
+  Histogram(prometheus::Histogram& series, std::span<const double> bounds)
+      : series_(&series), bounds_(bounds) {}
   void observe(double value);
   // All of a batch under one lock.
   void observe_all(std::span<const double> values);
@@ -52,9 +53,8 @@ class Histogram {
 // One counter per failure kind; an unknown kind counts as `other`.
 class DeadLetterCounters {
  public:
-  static constexpr std::array<std::string_view, 7> kKinds = {"malformed", "unsupported_version", "rejected",
-                                                              "transient", "crash_suspect",       "gap",
-                                                              "other"};
+  static constexpr std::array<std::string_view, 7> kKinds = {
+      "malformed", "unsupported_version", "rejected", "transient", "crash_suspect", "gap", "other"};
   explicit DeadLetterCounters(std::vector<Counter> by_kind) : by_kind_(std::move(by_kind)) {}
   void add(std::string_view kind, double amount = 1) noexcept;
   double value(std::string_view kind) const noexcept;
@@ -65,8 +65,8 @@ class DeadLetterCounters {
 
 // Labels: worker, lane.
 struct LaneMetrics {
-  Counter fetched;        // taken from the broker, redeliveries included
-  Counter redelivered;    // of these, delivered before
+  Counter fetched;      // taken from the broker, redeliveries included
+  Counter redelivered;  // of these, delivered before
   Counter applied;
   Counter duplicates;     // idempotency key or place was settled before
   Counter stale;          // dropped unworked: ack_wait ran out while they waited
@@ -91,20 +91,20 @@ struct LaneMetrics {
 struct WorkerMetrics {
   Gauge pool_connections;
   Gauge pool_in_use;
-  Counter pool_exhausted;    // waits for a connection that ended without one
-  Gauge paused;              // 1 while a dependency is away
-  Gauge freshness_seconds;   // age of the newest source change that is not visible yet
+  Counter pool_exhausted;   // waits for a connection that ended without one
+  Gauge paused;             // 1 while a dependency is away
+  Gauge freshness_seconds;  // age of the newest source change that is not visible yet
 };
 
 struct OutboxMetrics {
-  Gauge depth;               // rows ready to leave
-  Gauge oldest_seconds;      // age of the oldest of them
-  Gauge timers;              // rows with a time in the future
+  Gauge depth;           // rows ready to leave
+  Gauge oldest_seconds;  // age of the oldest of them
+  Gauge timers;          // rows with a time in the future
   Counter published;
-  Counter duplicates;        // the broker had the message id already
-  Counter republished;       // acked once, then lost by the broker
-  Counter failed;            // publishes without an ack
-  Gauge halted_keys;         // keys that wait behind a failed publish
+  Counter duplicates;         // the broker had the message id already
+  Counter republished;        // acked once, then lost by the broker
+  Counter failed;             // publishes without an ack
+  Gauge halted_keys;          // keys that wait behind a failed publish
   Histogram publish_seconds;  // claim to ack, per round
 };
 
@@ -129,8 +129,8 @@ struct BuildInfo {
   std::string revision;
 };
 
-// Every metric of the process. All series exist from construction on, so a rate never starts with a gap. Lookups are for
-// set-up: take the handles once per lane. Thread safe.
+// Every metric of the process. All series exist from construction on, so a rate never starts with a gap.
+// Lookups are for set-up: take the handles once per lane. Thread safe.
 class Metrics {
  public:
   Metrics(const MetricBounds& bounds, const BuildInfo& build);

@@ -26,7 +26,9 @@ std::uint64_t not_zero(const Random64& random) {
 
 }  // namespace
 
-std::string TraceContext::trace_id() const { return fmt::format("{:016x}{:016x}", trace_high, trace_low); }
+std::string TraceContext::trace_id() const {
+  return fmt::format("{:016x}{:016x}", trace_high, trace_low);
+}
 
 std::string TraceContext::traceparent() const {
   return fmt::format("00-{:016x}{:016x}-{:016x}-{:02x}", trace_high, trace_low, span, flags);
