@@ -24,19 +24,45 @@ postgres_bin() {
   fail "no PostgreSQL server found below /usr/lib/postgresql or on the PATH" "run scripts/setup, or set PG_BINDIR"
 }
 
-# stop_servers_on_exit DIR [--remove]: servers of DIR end with the calling script: success, failure, Ctrl-C, TERM.
-stop_servers_on_exit() {
-  SERVERS_TO_STOP=("$@")
-  trap 'stop_recorded_servers' EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
-  trap 'exit 129' HUP
+# at_exit COMMAND...: runs it once when the script ends: success, failure, Ctrl-C, TERM. The last one added runs first.
+exit_actions=()
+child_group=''
+at_exit() {
+  if [ ${#exit_actions[@]} -eq 0 ]; then
+    trap run_exit_actions EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+  fi
+  exit_actions=("$(printf '%q ' "$@")" "${exit_actions[@]}")
 }
 
-stop_recorded_servers() {
-  local status=$?
+run_exit_actions() {
+  local status=$? action
   trap - EXIT
-  trap '' INT TERM HUP
-  "$(dirname "${BASH_SOURCE[0]}")/servers" stop "${SERVERS_TO_STOP[@]}" || true
+  trap '' HUP INT TERM
+  if [ -n "$child_group" ]; then
+    kill -s TERM -- "-$child_group" 2>/dev/null || true
+    wait "$child_group" 2>/dev/null || true
+  fi
+  for action in "${exit_actions[@]}"; do
+    eval "$action" || warn "failed at the end: $action"
+  done
   exit "$status"
+}
+
+# stop_servers_on_exit DIR [--remove]: the servers of DIR end with this script.
+stop_servers_on_exit() { at_exit "$(dirname "${BASH_SOURCE[0]}")/servers" stop "$@"; }
+
+# run_group COMMAND...: in the foreground, but as its own process group, so that a signal ends the script at once and
+# at_exit ends the whole group. Returns the status of COMMAND; its standard input is empty.
+run_group() {
+  local status=0
+  set -m
+  "$@" </dev/null &
+  child_group=$!
+  set +m
+  wait "$child_group" || status=$?
+  child_group=''
+  return "$status"
 }
