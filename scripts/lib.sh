@@ -24,7 +24,7 @@ postgres_bin() {
   fail "no PostgreSQL server found below /usr/lib/postgresql or on the PATH" "run scripts/setup, or set PG_BINDIR"
 }
 
-# at_exit COMMAND...: runs it once when the script ends: success, failure, Ctrl-C, TERM. The last one added runs first.
+# at_exit COMMAND...: runs it once when the script ends: success, failure, Ctrl-C, TERM, a closed pipe. The last one added runs first.
 exit_actions=()
 child_group=''
 at_exit() {
@@ -32,6 +32,7 @@ at_exit() {
     trap run_exit_actions EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
+    trap 'exit 141' PIPE
     trap 'exit 143' TERM
   fi
   exit_actions=("$(printf '%q ' "$@")" "${exit_actions[@]}")
@@ -40,7 +41,7 @@ at_exit() {
 run_exit_actions() {
   local status=$? action
   trap - EXIT
-  trap '' HUP INT TERM
+  trap '' HUP INT PIPE TERM
   if [ -n "$child_group" ]; then
     kill -s TERM -- "-$child_group" 2>/dev/null || true
     wait "$child_group" 2>/dev/null || true
