@@ -45,6 +45,7 @@ OpsHttp::OpsHttp(const Health& health, const Metrics& metrics, const std::string
   server.set_read_timeout(kTimeoutSeconds);
   server.set_write_timeout(kTimeoutSeconds);
   server.set_keep_alive_max_count(1);
+  server.set_keep_alive_timeout(kTimeoutSeconds);  // also the wait for the first byte
   server.set_payload_max_length(kRequestBytesMax);
   // The library's own choice, SO_REUSEPORT, would let two processes share one port without a word.
   server.set_socket_options([](socket_t socket) {

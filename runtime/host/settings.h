@@ -104,15 +104,15 @@ struct SettingLine {
 
 // Where settings come from; later ones win.
 struct SettingSources {
-  std::string file;  // path of a TOML file, empty for none
-  std::vector<std::pair<std::string, std::string>>
-      environment;  // all variables; those of CUTOVER_* count, except CUTOVER_CONFIG and CUTOVER_TEST_*
+  std::string file = {};  // path of a TOML file, empty for none
+  std::vector<std::pair<std::string, std::string>> environment =
+      {};  // all variables; those of CUTOVER_* count, except CUTOVER_CONFIG and CUTOVER_TEST_*
   struct Flag {
     std::string key;
     std::string value;
     std::string flag;  // how it was given, for messages: --nats
   };
-  std::vector<Flag> flags;
+  std::vector<Flag> flags = {};
 };
 
 struct LoadedSettings {
