@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "tests/bench/programs.h"
+
+namespace cutover::bench {
+
+struct Spread {
+  double median = 0;
+  double min = 0;
+  double max = 0;
+};
+
+// Of at least one value.
+Spread spread(std::vector<double> values);
+
+// Everything that one run of the benchmark measured.
+struct Results {
+  std::map<std::string, std::vector<Figures>>
+      backlog;  // by kind: all events are there before the program starts
+  std::map<std::string, std::vector<Figures>> steady;  // by kind: 1,000 events a second
+  // The runtime only.
+  std::vector<Figures> large;          // a backlog ten times as large
+  std::vector<Figures> two_processes;  // the same, shared by two processes
+  std::vector<Figures> empty_ledger;   // random keys
+  std::vector<Figures> full_ledger;    // random keys, on a ledger that is full of others
+  Workload backlog_workload;
+  Workload large_workload;
+  std::uint64_t ledger_keys = 0;
+};
+
+struct Goal {
+  std::string name;
+  std::string text;
+  double value = 0;
+  double limit = 0;
+  bool at_least = true;  // else: at most
+  bool met() const { return at_least ? value >= limit : value <= limit; }
+};
+
+// Only those whose figures were measured.
+std::vector<Goal> goals(const Results& results);
+
+// {"throughput_eps":{NAME:{"median","min","max"}}, "cpu_ms_per_1000":{..}, "rss_mib":{..},
+// "latency_ms":{"p50","p99"},
+//  "latency_ms_by_program":{NAME:{"p50","p99"}}, "growth":{..}, "goals":{NAME:{"value","limit","met"}}}
+nlohmann::ordered_json to_json(const Results& results);
+
+// The same for people.
+std::string to_table(const Results& results);
+
+}  // namespace cutover::bench
