@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cutover/monolith/relay"
+	"cutover/monolith/traffic"
+
+	"github.com/jackc/pgx/v4/pgxpool"
+)
+
+type loadOptions struct {
+	pace        traffic.Pace
+	limits      traffic.Limits
+	settings    traffic.Settings
+	importSize  int
+	importOwner int64
+	importQuiet bool
+	publish     bool
+	natsURL     string
+}
+
+func load(ctx context.Context, arguments []string) error {
+	set, pgURL := newFlags("load")
+	natsURL := natsFlag(set)
+	var o loadOptions
+	set.Float64Var(&o.pace.Rate, "rate", 100, "`events` per second on average; 0: as many as possible")
+	set.BoolVar(&o.pace.Bursts, "bursts", false, "a tenth of the time has all the events")
+	seconds := set.Float64("seconds", 0, "`duration`; 0: until SIGTERM or --events")
+	set.IntVar(&o.limits.Events, "events", 0, "stop after about this `number`; 0: no limit")
+	set.Int64Var(&o.settings.Seed, "seed", 1, "`seed` of the changes")
+	set.IntVar(&o.settings.ImportSize, "import-size", 100, "`contacts` of an ordinary import, at most")
+	set.IntVar(&o.importSize, "import", 0, "besides, one owner imports this `number` of contacts as fast as possible")
+	set.Int64Var(&o.importOwner, "import-owner", 3, "the principal `id` of that owner")
+	set.BoolVar(&o.importQuiet, "import-quiet", false, "that import writes contact.sync_completed only, no event for each contact")
+	set.Float64Var(&o.settings.Duplicates, "duplicates", 0, "`share` of events that are written twice, with another event id")
+	set.Float64Var(&o.settings.Malformed, "malformed", 0, "broken messages besides, as a `share` of the events")
+	set.BoolVar(&o.publish, "publish", false, "publish the outbox, too, where no relay runs")
+	if err := parse(set, arguments); err != nil {
+		return err
+	}
+	o.natsURL = *natsURL
+	o.limits.Time = time.Duration(*seconds * float64(time.Second))
+	if err := o.check(*seconds); err != nil {
+		return err
+	}
+	return o.run(ctx, *pgURL)
+}
+
+func (o *loadOptions) check(seconds float64) error {
+	switch {
+	case o.pace.Rate < 0 || o.pace.Rate > 1e6:
+		return usagef("--rate: %g is not from 0 to 1,000,000", o.pace.Rate)
+	case o.pace.Rate == 0 && o.pace.Bursts:
+		return usagef("--bursts needs a --rate")
+	case seconds < 0:
+		return usagef("--seconds: %g is below 0", seconds)
+	case o.limits.Events < 0:
+		return usagef("--events: %d is below 0", o.limits.Events)
+	case o.settings.ImportSize < 1:
+		return usagef("--import-size: %d is below 1", o.settings.ImportSize)
+	case o.importSize < 0:
+		return usagef("--import: %d is below 0", o.importSize)
+	case o.settings.Duplicates < 0 || o.settings.Duplicates > 1:
+		return usagef("--duplicates: %g is not from 0 to 1", o.settings.Duplicates)
+	case o.settings.Malformed < 0 || o.settings.Malformed > 1:
+		return usagef("--malformed: %g is not from 0 to 1", o.settings.Malformed)
+	}
+	return nil
+}
+
+func (o *loadOptions) run(ctx context.Context, pgURL string) error {
+	pool, err := connect(ctx, pgURL, "monolith load", 3)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	changes, err := traffic.Open(ctx, pool, o.settings)
+	if err != nil {
+		return err
+	}
+	relayed, err := o.startRelay(ctx, pool)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	imported, err := o.startImport(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if err := changes.Run(ctx, o.pace, o.limits); err != nil {
+		return err
+	}
+	if err := changes.Flush(context.Background()); err != nil {
+		return err
+	}
+	tally := changes.Tally
+	if err := imported(&tally); err != nil {
+		return err
+	}
+	elapsed := time.Since(start).Seconds()
+	if err := relayed(); err != nil {
+		return err
+	}
+	return printJSON(struct {
+		traffic.Tally
+		Seconds float64 `json:"seconds"`
+		Rate    float64 `json:"rate"`
+	}{tally, elapsed, float64(tally.Events) / elapsed})
+}
+
+// startImport begins the large import; the returned function waits for its end and adds what it did.
+func (o *loadOptions) startImport(ctx context.Context, pool *pgxpool.Pool) (func(*traffic.Tally) error, error) {
+	if o.importSize == 0 {
+		return func(*traffic.Tally) error { return nil }, nil
+	}
+	settings := o.settings
+	settings.Seed++
+	importer, err := traffic.Open(ctx, pool, settings)
+	if err != nil {
+		return nil, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- importer.Import(ctx, o.importOwner, o.importSize, o.importQuiet) }()
+	return func(tally *traffic.Tally) error {
+		if err := <-done; err != nil {
+			return fmt.Errorf("import of owner %d: %w", o.importOwner, err)
+		}
+		tally.Add(importer.Tally)
+		return nil
+	}, nil
+}
+
+// startRelay begins to publish; the returned function waits until the outbox is empty.
+func (o *loadOptions) startRelay(ctx context.Context, pool *pgxpool.Pool) (func() error, error) {
+	if !o.publish {
+		return func() error { return nil }, nil
+	}
+	broker, err := connectNATS(o.natsURL, "monolith load")
+	if err != nil {
+		return nil, err
+	}
+	stop := make(chan struct{})
+	done := make(chan error, 1)
+	go func() { done <- relay.Run(pool, broker, stop) }()
+	return func() error {
+		defer broker.Close()
+		close(stop)
+		return <-done
+	}, nil
+}

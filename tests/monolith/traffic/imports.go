@@ -1,0 +1,91 @@
+package traffic
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"cutover/monolith/gate"
+
+	"github.com/jackc/pgx/v4"
+)
+
+// imported is an owner's address book, or a part of it.
+type imported struct {
+	traffic *Traffic
+	owner   int64
+	session string // empty: one of its own
+	size    int
+	values  [4][]string // as addContacts takes them
+	quiet   bool        // no event for each contact
+	last    bool        // the import ends with this part
+	before  int64       // contacts of the parts before
+}
+
+func (t *Traffic) planImport(owner int64, size int) *imported {
+	i := &imported{traffic: t, owner: owner, size: size, last: true}
+	for n := 0; n < size; n++ {
+		for column, value := range newContact(t, owner) {
+			i.values[column] = append(i.values[column], value)
+		}
+	}
+	return i
+}
+
+func (i *imported) apply(ctx context.Context, tx pgx.Tx, done *turn) error {
+	from := newRequest(done.now)
+	if i.session == "" {
+		i.session = gate.NewEventID(done.now)
+	}
+	owners := make([]int64, i.size)
+	for n := range owners {
+		owners[n] = i.owner
+	}
+	added, err := query(ctx, tx, addContacts, owners, i.values[0], i.values[1], i.values[2], i.values[3])
+	if err != nil {
+		return fmt.Errorf("import: %w", err)
+	}
+	for _, r := range added {
+		r := r
+		if !i.quiet {
+			if err := done.emit("contact.edge_upserted", "contact", "user", r, contactChanged(r), from); err != nil {
+				return err
+			}
+		}
+		done.committed = append(done.committed, func() { contactAdded(i.traffic, r) })
+	}
+	done.imported = int64(len(added))
+	if !i.last {
+		return nil
+	}
+	return done.add(gate.Event{
+		ID: gate.NewEventID(done.now), Name: "contact.sync_completed", Version: 1, OccurredAt: gate.OccurredAt(done.now), Producer: "monolith",
+		Actor:         gate.Actor{ID: strconv.FormatInt(i.owner, 10), Type: "user"},
+		Subject:       gate.Subject{Type: "contact_sync", ID: i.session, Version: 1},
+		CorrelationID: from.id, CausationID: from.id, IdempotencyKey: "contact.sync_completed:" + i.session, TenantScope: "global",
+		Payload: mustJSON(syncPayload{i.session, i.owner, i.before + int64(len(added))}),
+	}, from)
+}
+
+// Import adds about `size` contacts to one owner, as fast as the database takes them, 1,000 in a transaction, and then says
+// contact.sync_completed. With quiet that event stands for all of them.
+func (t *Traffic) Import(ctx context.Context, owner int64, size int, quiet bool) error {
+	const partMax = 1000
+	session, before := "", int64(0)
+	for left := size; left > 0; {
+		part := left
+		if part > partMax {
+			part = partMax
+		}
+		left -= part
+		planned := t.planImport(owner, part)
+		planned.session, planned.quiet, planned.last, planned.before = session, quiet, left == 0, before
+		done, err := t.commit(ctx, []step{planned})
+		if err != nil {
+			return err
+		}
+		session = planned.session
+		before += done.imported
+	}
+	return nil
+}

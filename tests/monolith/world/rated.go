@@ -1,0 +1,194 @@
+package world
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Rated is a world made from a rating file: who rates somebody above 0 has that person as a contact, who rates
+// somebody below 0 flags that person.
+type Rated struct {
+	seed      int64
+	ids       []int64 // of the principals, ascending: the ids of the file
+	firstSeen map[int64]time.Time
+	ratings   []rating
+}
+
+type rating struct {
+	source, target int64
+	value          float64
+	first, last    time.Time
+}
+
+const ratingForm = "source,target,rating,time"
+
+// ReadRatings reads lines of source,target,rating,time: two different ids of 1 or more, a rating from -10 to 10 but not 0,
+// and a time in seconds since 1970 or in RFC 3339. Lines that are empty or begin with # are passed over; the first line
+// may name the columns. Later ratings of the same pair replace earlier ones and extend its evidence. The first bad line
+// ends it with its number.
+func ReadRatings(in io.Reader, seed int64) (*Rated, error) {
+	r := &Rated{seed: seed, firstSeen: map[int64]time.Time{}}
+	pairs := map[[2]int64]int{}
+	lines := bufio.NewScanner(in)
+	for number := 1; lines.Scan(); number++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") || (number == 1 && isRatingHeader(line)) {
+			continue
+		}
+		one, err := parseRating(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		r.meet(one.source, one.first)
+		r.meet(one.target, one.first)
+		pair := [2]int64{one.source, one.target}
+		if at, known := pairs[pair]; known {
+			r.ratings[at].merge(one)
+		} else {
+			pairs[pair] = len(r.ratings)
+			r.ratings = append(r.ratings, one)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(r.ratings) == 0 {
+		return nil, fmt.Errorf("no ratings; expected lines of %s", ratingForm)
+	}
+	sort.Slice(r.ids, func(i, j int) bool { return r.ids[i] < r.ids[j] })
+	return r, nil
+}
+
+func isRatingHeader(line string) bool {
+	return strings.HasPrefix(strings.ToLower(line), "source") && strings.Count(line, ",") == 3
+}
+
+func parseRating(line string) (rating, error) {
+	fields := strings.Split(line, ",")
+	if len(fields) != 4 {
+		return rating{}, fmt.Errorf("%d fields, expected 4: %s", len(fields), ratingForm)
+	}
+	one := rating{}
+	var err error
+	if one.source, err = parseID("source", fields[0]); err != nil {
+		return one, err
+	}
+	if one.target, err = parseID("target", fields[1]); err != nil {
+		return one, err
+	}
+	if one.source == one.target {
+		return one, fmt.Errorf("%d rates itself", one.source)
+	}
+	one.value, err = strconv.ParseFloat(strings.TrimSpace(fields[2]), 64)
+	if err != nil || math.IsNaN(one.value) || one.value < -10 || one.value > 10 || one.value == 0 {
+		return one, fmt.Errorf("rating %q is no number from -10 to 10 other than 0", fields[2])
+	}
+	if one.first, err = parseTime(strings.TrimSpace(fields[3])); err != nil {
+		return one, err
+	}
+	one.last = one.first
+	return one, nil
+}
+
+func parseID(name, text string) (int64, error) {
+	id, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil || id < 1 {
+		return 0, fmt.Errorf("%s %q is no whole number of 1 or more", name, text)
+	}
+	return id, nil
+}
+
+func parseTime(text string) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at.UTC(), nil
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	// The year 9999 is as far as an RFC 3339 time goes.
+	if err != nil || math.IsNaN(seconds) || seconds < 0 || seconds > 253402300799 {
+		return time.Time{}, fmt.Errorf("time %q is neither seconds since 1970 nor RFC 3339", text)
+	}
+	return time.UnixMicro(int64(seconds * 1e6)).UTC(), nil
+}
+
+func (r *Rated) meet(id int64, at time.Time) {
+	first, known := r.firstSeen[id]
+	if !known {
+		r.ids = append(r.ids, id)
+	}
+	if !known || at.Before(first) {
+		r.firstSeen[id] = at
+	}
+}
+
+func (r *rating) merge(later rating) {
+	if later.first.Before(r.first) {
+		r.first = later.first
+	}
+	if !later.last.Before(r.last) {
+		r.last, r.value = later.last, later.value
+	}
+}
+
+func (r *Rated) name(id int64) string { return PersonName(NewRandom(r.seed, streamPrincipals, id)) }
+
+// Principals implements World.
+func (r *Rated) Principals(row func(Principal)) {
+	for _, id := range r.ids {
+		row(Principal{ID: id, Username: Username(r.name(id), id), Status: "active", CreatedAt: r.firstSeen[id]})
+	}
+}
+
+// Profiles implements World: everybody has one of class single.
+func (r *Rated) Profiles(row func(Profile)) {
+	for i, id := range r.ids {
+		row(Profile{ID: int64(i) + 1, OwnerID: id, Class: "single", DisplayName: r.name(id), Discoverable: true, UpdatedAt: r.firstSeen[id]})
+	}
+}
+
+func (r *Rated) phone(id int64) string {
+	return Phone(NewRandom(r.seed, streamChannels, id), id)
+}
+
+// Channels implements World: everybody has a verified phone.
+func (r *Rated) Channels(row func(Channel)) {
+	for i, id := range r.ids {
+		row(Channel{ID: int64(i) + 1, PrincipalID: id, Kind: "phone", Value: r.phone(id), State: "verified_active", VerifiedAt: r.firstSeen[id]})
+	}
+}
+
+// Contacts implements World: one for each positive rating, with a confidence of a tenth of it.
+func (r *Rated) Contacts(row func(Contact)) {
+	id := int64(0)
+	for _, one := range r.ratings {
+		if one.value < 0 {
+			continue
+		}
+		id++
+		row(Contact{ID: id, OwnerID: one.source, TargetID: one.target, DisplayName: r.name(one.target), Phone: r.phone(one.target),
+			State: "active_confirmed", Confidence: one.value / 10, FirstSeenAt: one.first, LastEvidenceAt: one.last})
+	}
+}
+
+// Circles implements World: there are none.
+func (r *Rated) Circles(func(Circle)) {}
+
+// Cases implements World: there are none.
+func (r *Rated) Cases(func(Case)) {}
+
+// Incidents implements World: one uncleared soft abuse flag on the target of each negative rating.
+func (r *Rated) Incidents(row func(Incident)) {
+	id := int64(0)
+	for _, one := range r.ratings {
+		if one.value >= 0 {
+			continue
+		}
+		id++
+		row(Incident{ID: id, PrincipalID: one.target, Kind: "abuse_flag", Band: "soft", OccurredAt: one.last})
+	}
+}
