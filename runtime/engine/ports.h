@@ -247,9 +247,10 @@ class BatchTransaction {
 // What earlier deliveries left behind about one event.
 struct Past {
   std::uint64_t sequence = 0;
+  bool shadow = false;
   int attempts = 0;
-  int lone_crashes = 0;         // times a process died while this event was alone in its batch
-  bool started_elsewhere = false;  // a process that is gone left it started: try it alone
+  int lone_crashes = 0;  // times a process died while this event was alone in its batch
+  bool suspect = false;  // a process died while it worked on a batch with this event: try it alone
   std::optional<Instant> first_failed_at;
 };
 
@@ -318,8 +319,10 @@ class OutboxStore {
   virtual OutboxDepth depth() = 0;
   // Arms a timer unless one with its key waits already. Returns whether it did.
   virtual bool arm(const OutboxRow& row) = 0;
-  // Sleeps until somebody commits rows, the next timer is due, the deadline, or stop.
+  // Sleeps until somebody notifies of new rows (NOTIFY cutover_outbox), interrupt, the deadline, or stop.
   virtual void wait(Deadline deadline, std::stop_token stop) = 0;
+  // Ends a wait, the next one if none is under way. Any thread.
+  virtual void interrupt() noexcept = 0;
 };
 
 }  // namespace cutover

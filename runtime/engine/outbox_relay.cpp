@@ -1,0 +1,229 @@
+#include "runtime/engine/outbox_relay.h"
+
+#include <fmt/chrono.h>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "runtime/event/envelope.h"
+#include "runtime/event/envelope_writer.h"
+#include "runtime/event/event_ids.h"
+#include "runtime/observe/log.h"
+#include "runtime/policy/schedule.h"
+
+namespace cutover {
+namespace {
+
+constexpr std::chrono::milliseconds kFailurePause{500};
+constexpr std::chrono::seconds kUpkeepEvery{10};
+constexpr std::size_t kKeptPage = 2'000;
+// A work queue forgets what was acknowledged: absence proves nothing there, and a replay is repeated by its plan.
+constexpr std::string_view kWorkQueue = "REPLAY";
+
+double seconds(auto duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+std::string firing_suffix(Instant at) {
+  return fmt::format(":{:%Y%m%dT%H%MZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(at)));
+}
+
+OutboxRow next_firing(const OutboxEntry& fired, Instant now, const std::function<std::string()>& new_event_id) {
+  std::string padded = fired.payload + std::string(kEnvelopePadding, '\0');
+  EnvelopeParser parser;
+  EventArena arena;
+  EnvelopeInput input;
+  input.data = std::string_view(padded).substr(0, fired.payload.size());
+  auto parsed = parser.parse(input, arena);
+  const Event* old = std::get_if<Event>(&parsed);
+  if (!old) throw std::invalid_argument("schedule " + fired.timer_key + ": " + std::get<Malformed>(parsed).reason);
+  Instant at = CronTimes(fired.schedule).next_after(now);
+  Event event = *old;
+  OutboxRow row;
+  row.event_id = row.message_id = new_event_id();
+  std::string key(old->idempotency_key.substr(0, old->idempotency_key.rfind(':')));
+  key += firing_suffix(at);
+  event.event_id = event.correlation_id = row.event_id;
+  event.occurred_at = at;
+  event.idempotency_key = key;
+  write_envelope(event, row.payload);
+  row.subject = fired.subject;
+  row.key = fired.key;
+  row.priority = fired.priority;
+  row.available_at = at;
+  row.timer_key = fired.timer_key;
+  row.schedule = fired.schedule;
+  return row;
+}
+
+struct OutboxRelay::State {
+  OutboxStore& store;
+  Publisher& publisher;
+  const Clock& clock;
+  EventIds event_ids;
+  OutboxMetrics& metrics;
+  Health& health;
+  RelayOptions options;
+  std::uint64_t verified_epoch = 0;
+  Deadline next_upkeep{};
+  std::jthread thread{};
+
+  void run(std::stop_token stop);
+  bool round();
+  void verify(std::chrono::milliseconds age, bool then_remove);
+  void upkeep();
+};
+
+// One turn: takes rows, publishes them, records the answers. False when there were none.
+bool OutboxRelay::State::round() {
+  std::vector<OutboxEntry> entries = store.take(options.batch_max);
+  if (entries.empty()) return false;
+  auto began = clock.monotonic();
+  std::vector<OutboxOutcome> outcomes;
+  std::set<std::string_view> halted;
+  // Waves: a row leaves when the row before it of the same key was stored; usually there is one wave.
+  std::vector<const OutboxEntry*> rest;
+  for (const OutboxEntry& entry : entries) rest.push_back(&entry);
+  try {
+    while (!rest.empty()) {
+      std::vector<const OutboxEntry*> wave, later;
+      std::set<std::string_view> keys;
+      for (const OutboxEntry* entry : rest)
+        if (!halted.contains(entry->key)) (keys.insert(entry->key).second ? wave : later).push_back(entry);
+      std::vector<Publication> messages;
+      for (const OutboxEntry* entry : wave) {
+        Publication& m = messages.emplace_back();
+        m.subject = entry->subject;
+        m.message_id = entry->message_id;
+        m.payload = entry->payload;
+        m.headers.push_back({"Cutover-Key", entry->key});
+        for (const auto& [name, value] : entry->headers) m.headers.push_back({name, value});
+      }
+      if (!messages.empty()) {
+        std::vector<PublishAck> acks = publisher.publish(messages, clock.monotonic() + options.publish_timeout);
+        for (std::size_t i = 0; i < wave.size(); ++i) {
+          if (!acks[i].stored) halted.insert(wave[i]->key);
+          if (acks[i].duplicate) metrics.duplicates.add();
+          outcomes.push_back({wave[i]->id, std::move(acks[i])});
+        }
+      }
+      rest = std::move(later);
+    }
+    std::vector<OutboxRow> rearmed;
+    std::size_t stored = 0, failed = 0;
+    std::string error;
+    for (const OutboxOutcome& outcome : outcomes) {
+      outcome.ack.stored ? ++stored : ++failed;
+      if (!outcome.ack.stored) error = outcome.ack.error;
+      if (!outcome.ack.stored) continue;
+      for (const OutboxEntry& entry : entries)
+        if (entry.id == outcome.id && !entry.schedule.empty())
+          rearmed.push_back(next_firing(entry, clock.now(), [this] { return event_ids.next(); }));
+    }
+    store.finish(outcomes, rearmed);
+    metrics.published.add(static_cast<double>(stored));
+    metrics.failed.add(static_cast<double>(failed));
+    metrics.halted_keys.set(static_cast<double>(halted.size()));
+    metrics.publish_seconds.observe(seconds(clock.monotonic() - began));
+    if (failed > 0) {
+      log_warn("outgoing events were not stored: their keys wait", {{"rows", failed}, {"error", error}});
+      return false;  // pause before the next try
+    }
+    return true;
+  } catch (...) {
+    store.abandon();
+    throw;
+  }
+}
+
+// Compares what the broker holds with what it acknowledged.
+void OutboxRelay::State::verify(std::chrono::milliseconds age, bool then_remove) {
+  std::int64_t after = 0;
+  for (;;) {
+    std::vector<OutboxKept> page = store.kept(after, kKeptPage, age);
+    if (page.empty()) return;
+    after = page.back().id;
+    std::map<std::string, std::vector<const OutboxKept*>> by_stream;
+    for (const OutboxKept& row : page) by_stream[row.stream].push_back(&row);
+    std::vector<std::int64_t> lost, fine;
+    for (auto& [stream, rows] : by_stream) {
+      auto deadline = clock.monotonic() + std::chrono::seconds(30);
+      std::optional<StreamLife> life;
+      std::vector<std::optional<std::string>> ids(rows.size());
+      if (stream != kWorkQueue) {
+        std::vector<std::uint64_t> sequences;
+        for (const OutboxKept* row : rows) sequences.push_back(row->sequence);
+        life = publisher.stream_life(stream, deadline);
+        if (life) ids = publisher.message_ids(stream, sequences, deadline);
+      }
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        bool aged = life && rows[i]->sequence < life->first_sequence;  // retention took it
+        bool there = ids[i] == rows[i]->message_id;
+        (stream == kWorkQueue || aged || there ? fine : lost).push_back(rows[i]->id);
+      }
+    }
+    if (!lost.empty()) {
+      log_error("the broker lost messages that it had acknowledged: they are published again", {{"rows", lost.size()}});
+      metrics.republished.add(static_cast<double>(lost.size()));
+      store.reopen(lost);
+    }
+    if (then_remove && !fine.empty()) store.remove(fine);
+  }
+}
+
+void OutboxRelay::State::upkeep() {
+  if (clock.monotonic() < next_upkeep) return;
+  next_upkeep = clock.monotonic() + kUpkeepEvery;
+  verify(options.keep, true);
+  OutboxDepth depth = store.depth();
+  metrics.depth.set(static_cast<double>(depth.waiting));
+  metrics.timers.set(static_cast<double>(depth.timers));
+  metrics.oldest_seconds.set(seconds(depth.oldest));
+}
+
+void OutboxRelay::State::run(std::stop_token stop) {
+  Heartbeat heart = health.add_loop("outbox relay", std::chrono::minutes(5));
+  bool failing = false;
+  while (!stop.stop_requested()) {
+    heart.beat();
+    try {
+      if (publisher.connection_epoch() != verified_epoch) {
+        std::uint64_t epoch = publisher.connection_epoch();
+        if (verified_epoch != 0) verify(std::chrono::milliseconds(0), false);
+        verified_epoch = epoch;
+      }
+      if (round()) {
+        failing = false;
+        continue;
+      }
+      upkeep();
+      if (failing) log_info("the outbox relay works again");
+      failing = false;
+      store.wait(clock.monotonic() + options.poll_interval, stop);
+    } catch (const std::exception& e) {
+      if (!failing) log_error("the outbox relay cannot work: rows wait", {{"error", e.what()}});
+      failing = true;
+      std::mutex mutex;
+      std::unique_lock lock(mutex);
+      std::condition_variable_any().wait_for(lock, stop, kFailurePause, [] { return false; });
+    }
+  }
+}
+
+OutboxRelay::OutboxRelay(OutboxStore& store, Publisher& publisher, const Clock& clock, Random64 random, OutboxMetrics& metrics,
+                         Health& health, RelayOptions options)
+    : state_(new State{store, publisher, clock, EventIds(clock, std::move(random)), metrics, health, options}) {
+  state_->thread = std::jthread([this](std::stop_token stop) { state_->run(stop); });
+}
+
+OutboxRelay::~OutboxRelay() {
+  state_->thread.request_stop();
+  if (state_->thread.joinable()) state_->thread.join();
+}
+
+void OutboxRelay::wake() { state_->store.interrupt(); }
+
+}  // namespace cutover

@@ -1,0 +1,221 @@
+#include "runtime/postgres/batch_transaction.h"
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/policy/error_group.h"
+#include "runtime/postgres/headers.h"
+
+namespace cutover::postgres {
+namespace {
+
+constexpr std::string_view kServingPath = "serving, public";
+constexpr std::string_view kShadowPath = "shadow, public";
+
+constexpr std::string_view kClaim = R"sql(
+SELECT serving, shadow FROM cutover.claim($1::text, 'worker', $2::text, $3::text, $4::bigint::integer,
+  $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[]))sql";
+
+constexpr std::string_view kSettle = R"sql(
+SELECT cutover.settle($1::text, $2::text, $3::text, $4::bigint::integer, $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::text))sql";
+
+constexpr std::string_view kOutbox = R"sql(
+INSERT INTO cutover.outbox (message_id, event_id, subject, key, payload, headers, priority, available_at, timer_key, schedule, worker_id)
+SELECT o.message_id, nullif(o.event_id, ''), o.subject, o.key, convert_to(o.payload, 'UTF8'), nullif(o.headers, '')::jsonb, o.priority,
+       CASE WHEN o.available_at > '-infinity' THEN o.available_at END, nullif(o.timer_key, ''), nullif(o.schedule, ''),
+       (SELECT w.worker_id FROM cutover.workers w WHERE w.worker = $1::text)
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[]::timestamptz[], $10::text[], $11::text[])
+  WITH ORDINALITY o (message_id, event_id, subject, key, payload, headers, priority, available_at, timer_key, schedule, ord)
+ORDER BY o.ord)sql";
+
+constexpr std::string_view kReplaceTimers = R"sql(
+DELETE FROM cutover.outbox WHERE timer_key = ANY ($1::text[]) AND published_at IS NULL)sql";
+
+constexpr std::string_view kDeadLetter = R"sql(
+SELECT cutover.write_dead_letter($1::text, 'worker', $2::boolean, $3::text, $4::text, $5::text, $6::bigint::integer, $7::bigint, $8::text,
+  $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::text, $17::text, $18::bigint::integer, $19::timestamptz,
+  $20::timestamptz, $21::jsonb, decode($22::text, 'hex')))sql";
+
+constexpr std::string_view kForget = R"sql(
+DELETE FROM cutover.attempts a USING cutover.workers w, cutover.streams s
+WHERE w.worker = $1::text AND s.stream = $2::text AND s.incarnation = $3::bigint AND a.worker_id = w.worker_id
+  AND a.stream_id = s.stream_id AND a.sequence = ANY ($4::bigint[]) AND a.shadow = $5::boolean)sql";
+
+std::vector<Claim> to_claims(std::string_view letters) {
+  std::vector<Claim> claims;
+  claims.reserve(letters.size());
+  for (char letter : letters) claims.push_back(static_cast<Claim>(letter));
+  return claims;
+}
+
+std::string hex(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(bytes.size() * 2);
+  for (unsigned char byte : bytes) {
+    out.push_back(kDigits[byte >> 4]);
+    out.push_back(kDigits[byte & 15]);
+  }
+  return out;
+}
+
+}  // namespace
+
+void queue_outbox_rows(Connection& connection, std::string_view worker, std::span<const OutboxRow> rows) {
+  if (rows.empty()) return;
+  std::vector<std::string_view> message_ids, event_ids, subjects, keys, payloads, headers, available, timers, schedules;
+  std::vector<std::int64_t> priorities;
+  std::vector<std::string> texts;
+  std::vector<std::string_view> replaced;
+  texts.reserve(rows.size() * 2);
+  for (const OutboxRow& row : rows) {
+    message_ids.push_back(row.message_id);
+    event_ids.push_back(row.event_id);
+    subjects.push_back(row.subject);
+    keys.push_back(row.key);
+    payloads.push_back(row.payload);
+    headers.push_back(row.headers.empty() ? std::string_view("") : texts.emplace_back(headers_to_json(row.headers)));
+    priorities.push_back(row.priority);
+    available.push_back(row.available_at ? std::string_view(texts.emplace_back(timestamp_text(*row.available_at)))
+                                         : std::string_view("-infinity"));
+    timers.push_back(row.timer_key);
+    schedules.push_back(row.schedule);
+    if (!row.timer_key.empty()) replaced.push_back(row.timer_key);
+  }
+  if (!replaced.empty()) connection.queue(kReplaceTimers, {std::span<const std::string_view>(replaced)});
+  auto view = [](const std::vector<std::string_view>& v) { return std::span<const std::string_view>(v); };
+  connection.queue(kOutbox, {worker, view(message_ids), view(event_ids), view(subjects), view(keys), view(payloads),
+                             view(headers), std::span<const std::int64_t>(priorities), view(available), view(timers),
+                             view(schedules)});
+}
+
+PgBatchTransaction::PgBatchTransaction(Connection& connection, const Identity& identity, bool remove_started)
+    : connection_(connection), identity_(identity), remove_started_(remove_started) {}
+
+PgBatchTransaction::~PgBatchTransaction() {
+  if (begun_ && !committed_) connection_.rollback();
+}
+
+void PgBatchTransaction::begin() {
+  if (begun_) return;
+  begun_ = true;
+  connection_.reset_search_path();
+  connection_.queue("BEGIN ISOLATION LEVEL READ COMMITTED");
+}
+
+Claims PgBatchTransaction::claim(const Origin& origin, std::span<const ClaimItem> items) {
+  begin();
+  origin_ = origin;
+  for (const ClaimItem& item : items) {
+    sequences_.push_back(static_cast<std::int64_t>(item.sequence));
+    plans_.push_back(item.replay_plan);
+    event_ids_.emplace_back(item.event_id);
+    keys_.emplace_back(item.key);
+    std::string& mark = marks_.emplace_back();
+    if (item.idempotency_key.empty()) continue;
+    mark.reserve(item.tenant_scope.size() + 1 + item.idempotency_key.size());
+    mark.append(item.tenant_scope).append(1, '\x1f').append(item.idempotency_key);
+  }
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    event_id_views_.emplace_back(event_ids_[i]);
+    key_views_.emplace_back(keys_[i]);
+    mark_views_.emplace_back(marks_[i].empty() ? std::string_view() : std::string_view(marks_[i]));
+  }
+  auto rows = connection_.run(
+      kClaim, {std::string_view(identity_.worker), std::string_view(identity_.instance), std::string_view(origin_.stream),
+               std::int64_t{origin_.incarnation}, std::span<const std::int64_t>(sequences_),
+               std::span<const std::string_view>(event_id_views_), std::span<const std::string_view>(key_views_),
+               std::span<const std::string_view>(mark_views_), std::span<const std::int64_t>(plans_)});
+  return {to_claims(rows->text(0, 0)), to_claims(rows->text(0, 1))};
+}
+
+void PgBatchTransaction::use_shadow(bool shadow) {
+  begin();
+  shadow_ = shadow;
+  connection_.local_search_path(shadow ? kShadowPath : kServingPath);
+}
+
+std::unique_ptr<Rows> PgBatchTransaction::query(std::string_view sql, std::initializer_list<Param> parameters) {
+  begin();
+  return connection_.run(sql, parameters);
+}
+
+void PgBatchTransaction::enqueue(OutboxRow row) {
+  begin();
+  if (shadow_) {
+    row.subject.insert(0, "shadow.");
+    if (!row.timer_key.empty()) row.timer_key.insert(0, "shadow:");
+  }
+  outgoing_ = true;
+  outbox_.push_back(std::move(row));
+  if (outbox_.size() >= 1'000) flush_outbox();
+}
+
+void PgBatchTransaction::flush_outbox() {
+  queue_outbox_rows(connection_, identity_.worker, outbox_);
+  outbox_.clear();
+}
+
+void PgBatchTransaction::cancel_timer(std::string_view timer_key) {
+  begin();
+  flush_outbox();
+  std::string key = (shadow_ ? "shadow:" : "") + std::string(timer_key);
+  std::string_view view = key;
+  connection_.queue(kReplaceTimers, {std::span<const std::string_view>(&view, 1)});
+}
+
+void PgBatchTransaction::settle(std::span<const Settlement> settlements) {
+  std::string classes;
+  for (Settlement settlement : settlements) classes.push_back(static_cast<char>(settlement));
+  connection_.queue(kSettle, {std::string_view(identity_.worker), std::string_view(shadow_ ? "shadow" : "worker"),
+                              std::string_view(origin_.stream), std::int64_t{origin_.incarnation},
+                              std::span<const std::int64_t>(sequences_), std::span<const std::string_view>(event_id_views_),
+                              std::span<const std::string_view>(mark_views_), std::span<const std::int64_t>(plans_),
+                              std::string_view(classes)});
+}
+
+void PgBatchTransaction::dead_letter(const DeadLetterRecord& letter) {
+  outgoing_ = true;
+  std::string headers = raw_headers_to_json(letter.message->headers);
+  std::string payload = hex(letter.message->data);
+  std::string error = error_text(letter.error);
+  std::string group = error_group(error);
+  connection_.queue(
+      kDeadLetter,
+      {std::string_view(identity_.worker), shadow_, std::string_view(identity_.instance), std::string_view(identity_.build),
+       std::string_view(origin_.stream), std::int64_t{origin_.incarnation}, static_cast<std::int64_t>(letter.item.sequence),
+       letter.item.event_id, letter.event_name, std::string_view(letter.lane), letter.message->subject, letter.item.key,
+       letter.item.tenant_scope, letter.item.idempotency_key, std::string_view(letter.kind), std::string_view(error),
+       std::string_view(group), std::int64_t{letter.attempts},
+       letter.first_failed_at ? Param(*letter.first_failed_at) : Param(Null{}), letter.message->published_at,
+       std::string_view(headers), std::string_view(payload)});
+}
+
+int PgBatchTransaction::add_attempt(std::uint64_t sequence, std::string_view error) {
+  begin();
+  std::string text = error_text(error);
+  auto rows = connection_.run(
+      "SELECT cutover.add_attempt($1::text, $2::text, $3::bigint::integer, $4::bigint, $5::boolean, $6::text)",
+      {std::string_view(identity_.worker), std::string_view(origin_.stream), std::int64_t{origin_.incarnation},
+       static_cast<std::int64_t>(sequence), shadow_, std::string_view(text)});
+  return static_cast<int>(rows->integer(0, 0));
+}
+
+void PgBatchTransaction::forget_attempts(std::span<const std::uint64_t> sequences) {
+  std::vector<std::int64_t> numbers(sequences.begin(), sequences.end());
+  connection_.queue(kForget, {std::string_view(identity_.worker), std::string_view(origin_.stream),
+                              std::int64_t{origin_.incarnation}, std::span<const std::int64_t>(numbers), shadow_});
+}
+
+void PgBatchTransaction::commit() {
+  begin();
+  flush_outbox();
+  if (remove_started_)
+    connection_.queue("DELETE FROM cutover.started WHERE instance = $1::text AND thread = $2::bigint",
+                      {std::string_view(identity_.instance), std::int64_t{identity_.thread}});
+  connection_.queue("COMMIT");
+  connection_.flush();
+  connection_.reset_search_path();
+  committed_ = true;
+}
+
+}  // namespace cutover::postgres

@@ -1,0 +1,196 @@
+#include "runtime/postgres/outbox_store.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <stdexcept>
+
+#include "runtime/postgres/batch_transaction.h"
+#include "runtime/postgres/headers.h"
+#include "runtime/postgres/parameters.h"
+
+namespace cutover::postgres {
+namespace {
+
+// Timers that are due become ordinary rows; their time stays readable as the time they were inserted for.
+constexpr std::string_view kFireTimers = R"sql(
+UPDATE cutover.outbox SET available_at = NULL, created_at = available_at
+WHERE outbox_id IN (SELECT outbox_id FROM cutover.outbox WHERE published_at IS NULL AND available_at <= now()
+                    ORDER BY available_at LIMIT 1000 FOR UPDATE SKIP LOCKED))sql";
+
+constexpr std::string_view kLockShards = R"sql(
+SELECT shard FROM generate_series(0, 15) shard WHERE pg_try_advisory_xact_lock(cutover.lock_class_relay(), shard))sql";
+
+// Candidates by priority and by age; then all earlier rows of their keys, so that a key's rows never overtake each other.
+// A later row that was left out just waits for the next round.
+constexpr std::string_view kTake = R"sql(
+WITH urgent AS (
+  SELECT outbox_id, key FROM cutover.outbox
+  WHERE published_at IS NULL AND available_at IS NULL AND shard = ANY ($1::bigint[]) ORDER BY priority, outbox_id LIMIT $2::bigint * 3 / 4),
+oldest AS (
+  SELECT outbox_id, key FROM cutover.outbox
+  WHERE published_at IS NULL AND available_at IS NULL AND shard = ANY ($1::bigint[]) ORDER BY outbox_id LIMIT $2::bigint / 4),
+reach AS (
+  SELECT key, max(outbox_id) AS upto FROM (SELECT * FROM urgent UNION ALL SELECT * FROM oldest) c GROUP BY key)
+SELECT o.outbox_id, o.message_id, o.subject, o.key, o.payload, o.headers, o.schedule, o.timer_key,
+       o.created_at, o.priority
+FROM reach r CROSS JOIN LATERAL (
+  SELECT * FROM cutover.outbox w
+  WHERE w.key = r.key AND w.outbox_id <= r.upto AND w.published_at IS NULL AND w.available_at IS NULL
+  ORDER BY w.outbox_id LIMIT $2::bigint) o
+ORDER BY o.outbox_id)sql";
+
+constexpr std::string_view kPublished = R"sql(
+UPDATE cutover.outbox o SET published_at = clock_timestamp(), stream = p.stream, sequence = p.sequence, error = NULL
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) p (outbox_id, stream, sequence) WHERE o.outbox_id = p.outbox_id)sql";
+
+constexpr std::string_view kFailed = R"sql(
+UPDATE cutover.outbox o SET attempts = o.attempts + 1, error = p.error
+FROM unnest($1::bigint[], $2::text[]) p (outbox_id, error) WHERE o.outbox_id = p.outbox_id)sql";
+
+constexpr std::string_view kKept = R"sql(
+SELECT outbox_id, message_id, stream, sequence FROM cutover.outbox
+WHERE published_at IS NOT NULL AND published_at <= clock_timestamp() - make_interval(secs => $3::double precision) AND outbox_id > $1::bigint
+ORDER BY outbox_id LIMIT $2::bigint)sql";
+
+constexpr std::string_view kDepth = R"sql(
+SELECT count(*) FILTER (WHERE available_at IS NULL), count(*) FILTER (WHERE available_at IS NOT NULL),
+       coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE available_at IS NULL)), 0)::double precision
+FROM cutover.outbox WHERE published_at IS NULL)sql";
+
+// A bytea in its text form, \x and two digits a byte.
+std::string bytes_of(std::string_view text) {
+  auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  std::string bytes;
+  bytes.reserve(text.size() / 2);
+  for (std::size_t i = 2; i + 1 < text.size(); i += 2)
+    bytes.push_back(static_cast<char>(digit(text[i]) << 4 | digit(text[i + 1])));
+  return bytes;
+}
+
+}  // namespace
+
+PgOutboxStore::PgOutboxStore(ConnectionOptions options)
+    : connection_(std::move(options)), interrupted_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (interrupted_ < 0) throw std::runtime_error("eventfd: out of file descriptors");
+}
+
+PgOutboxStore::~PgOutboxStore() { ::close(interrupted_); }
+
+void PgOutboxStore::ensure_connected() {
+  if (connection_.connected()) return;
+  connection_.connect();
+  connection_.run("LISTEN cutover_outbox");
+}
+
+std::vector<OutboxEntry> PgOutboxStore::take(std::size_t rows_max) {
+  ensure_connected();
+  connection_.queue("BEGIN ISOLATION LEVEL READ COMMITTED");
+  connection_.queue(kFireTimers);
+  auto shards = connection_.run(kLockShards);
+  std::vector<std::int64_t> mine;
+  for (std::size_t i = 0; i < shards->size(); ++i) mine.push_back(shards->integer(i, 0));
+  std::vector<OutboxEntry> entries;
+  if (!mine.empty()) {
+    auto rows = connection_.run(kTake, {std::span<const std::int64_t>(mine), static_cast<std::int64_t>(rows_max)});
+    entries.reserve(rows->size());
+    for (std::size_t i = 0; i < rows->size(); ++i) {
+      OutboxEntry& entry = entries.emplace_back();
+      entry.id = rows->integer(i, 0);
+      entry.message_id = rows->text(i, 1);
+      entry.subject = rows->text(i, 2);
+      entry.key = rows->text(i, 3);
+      entry.payload = bytes_of(rows->text(i, 4));
+      entry.headers = headers_from_json(rows->text(i, 5));
+      entry.schedule = rows->text(i, 6);
+      entry.timer_key = rows->text(i, 7);
+      if (!entry.timer_key.empty()) entry.fired_at = parse_timestamp(rows->text(i, 8));
+      entry.priority = static_cast<int>(rows->integer(i, 9));
+    }
+  }
+  if (entries.empty()) {
+    connection_.queue("COMMIT");
+    connection_.flush();
+  }
+  return entries;
+}
+
+void PgOutboxStore::finish(std::span<const OutboxOutcome> outcomes, std::span<const OutboxRow> rearmed) {
+  std::vector<std::int64_t> stored, sequences, failed;
+  std::vector<std::string_view> streams, errors;
+  for (const OutboxOutcome& outcome : outcomes) {
+    if (outcome.ack.stored) {
+      stored.push_back(outcome.id);
+      streams.push_back(outcome.ack.stream);
+      sequences.push_back(static_cast<std::int64_t>(outcome.ack.sequence));
+    } else {
+      failed.push_back(outcome.id);
+      errors.push_back(outcome.ack.error);
+    }
+  }
+  if (!stored.empty())
+    connection_.queue(kPublished, {std::span<const std::int64_t>(stored), std::span<const std::string_view>(streams),
+                                   std::span<const std::int64_t>(sequences)});
+  if (!failed.empty())
+    connection_.queue(kFailed, {std::span<const std::int64_t>(failed), std::span<const std::string_view>(errors)});
+  queue_outbox_rows(connection_, {}, rearmed);
+  connection_.queue("COMMIT");
+  connection_.flush();
+}
+
+void PgOutboxStore::abandon() noexcept { connection_.rollback(); }
+
+std::vector<OutboxKept> PgOutboxStore::kept(std::int64_t after, std::size_t rows_max, std::chrono::milliseconds age) {
+  ensure_connected();
+  auto rows = connection_.run(kKept, {after, static_cast<std::int64_t>(rows_max), std::chrono::duration<double>(age).count()});
+  std::vector<OutboxKept> kept;
+  for (std::size_t i = 0; i < rows->size(); ++i)
+    kept.push_back({rows->integer(i, 0), std::string(rows->text(i, 1)), std::string(rows->text(i, 2)),
+                    static_cast<std::uint64_t>(rows->integer(i, 3))});
+  return kept;
+}
+
+void PgOutboxStore::reopen(std::span<const std::int64_t> ids) {
+  ensure_connected();
+  connection_.run("UPDATE cutover.outbox SET published_at = NULL, stream = NULL, sequence = NULL WHERE outbox_id = ANY ($1::bigint[])", {ids});
+}
+
+void PgOutboxStore::remove(std::span<const std::int64_t> ids) {
+  ensure_connected();
+  connection_.run("DELETE FROM cutover.outbox WHERE outbox_id = ANY ($1::bigint[])", {ids});
+}
+
+OutboxDepth PgOutboxStore::depth() {
+  ensure_connected();
+  auto rows = connection_.run(kDepth);
+  return {static_cast<std::size_t>(rows->integer(0, 0)), static_cast<std::size_t>(rows->integer(0, 1)),
+          std::chrono::milliseconds(static_cast<std::int64_t>(rows->number(0, 2) * 1000))};
+}
+
+bool PgOutboxStore::arm(const OutboxRow& row) {
+  ensure_connected();
+  std::string available = timestamp_text(row.available_at.value());
+  return connection_.run(R"sql(
+INSERT INTO cutover.outbox (message_id, event_id, subject, key, payload, priority, available_at, timer_key, schedule)
+VALUES ($1::text, nullif($2::text, ''), $3::text, $4::text, convert_to($5::text, 'UTF8'), $6::bigint, $7::text::timestamptz, $8::text,
+        nullif($9::text, '')) ON CONFLICT DO NOTHING)sql",
+                         {std::string_view(row.message_id), std::string_view(row.event_id), std::string_view(row.subject),
+                          std::string_view(row.key), std::string_view(row.payload), std::int64_t{row.priority},
+                          std::string_view(available), std::string_view(row.timer_key), std::string_view(row.schedule)})
+             ->affected() == 1;
+}
+
+void PgOutboxStore::wait(Deadline deadline, std::stop_token stop) {
+  ensure_connected();
+  std::stop_callback wake(stop, [this] { interrupt(); });
+  connection_.wait_notification(deadline, interrupted_);
+  std::uint64_t count;
+  [[maybe_unused]] auto read = ::read(interrupted_, &count, sizeof count);
+}
+
+void PgOutboxStore::interrupt() noexcept {
+  std::uint64_t one = 1;
+  [[maybe_unused]] auto written = ::write(interrupted_, &one, sizeof one);
+}
+
+}  // namespace cutover::postgres

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "runtime/engine/ports.h"
+#include "runtime/postgres/connection.h"
+
+namespace cutover::postgres {
+
+// cutover.outbox as the relay sees it, over one connection of its own; reconnects at the next call after a failure.
+class PgOutboxStore final : public OutboxStore {
+ public:
+  explicit PgOutboxStore(ConnectionOptions options);
+  ~PgOutboxStore() override;
+
+  std::vector<OutboxEntry> take(std::size_t rows_max) override;
+  void finish(std::span<const OutboxOutcome> outcomes, std::span<const OutboxRow> rearmed) override;
+  void abandon() noexcept override;
+  std::vector<OutboxKept> kept(std::int64_t after, std::size_t rows_max, std::chrono::milliseconds age) override;
+  void reopen(std::span<const std::int64_t> ids) override;
+  void remove(std::span<const std::int64_t> ids) override;
+  OutboxDepth depth() override;
+  bool arm(const OutboxRow& row) override;
+  void wait(Deadline deadline, std::stop_token stop) override;
+  void interrupt() noexcept override;
+
+ private:
+  void ensure_connected();
+
+  Connection connection_;
+  int interrupted_;  // an eventfd
+};
+
+}  // namespace cutover::postgres
