@@ -1,5 +1,5 @@
 -- The monolith's own tables, as a fixture: what the workers read. Not a migration of cutover; the stand-in monolith owns it.
--- Harmless to apply again. Needs the roles of cutover's migrations.
+-- Apply it before cutover's migrations, which read these tables; harmless to apply again.
 
 CREATE SCHEMA IF NOT EXISTS app;
 
@@ -98,7 +98,23 @@ CREATE INDEX IF NOT EXISTS trust_incidents_principal ON app.trust_incidents (pri
 -- The monolith itself relies on this one.
 CREATE INDEX IF NOT EXISTS circles_owner ON app.circles (owner_id);
 
--- A worker reads, the monolith writes.
+-- A worker reads, the monolith writes. Roles belong to the whole server: whoever comes first makes them, this file or the
+-- migrations, here or in another database.
+DO $$
+DECLARE
+  v_role text;
+BEGIN
+  FOREACH v_role IN ARRAY ARRAY['cutover_worker', 'cutover_operator', 'cutover_monolith'] LOOP
+    BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = v_role) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', v_role);
+      END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+      NULL;
+    END;
+  END LOOP;
+END $$;
+
 GRANT USAGE ON SCHEMA app TO cutover_worker, cutover_operator;
 GRANT SELECT ON ALL TABLES IN SCHEMA app TO cutover_worker, cutover_operator;
 GRANT ALL ON SCHEMA app TO cutover_monolith;
