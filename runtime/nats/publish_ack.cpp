@@ -1,54 +1,33 @@
 #include "runtime/nats/publish_ack.h"
 
-#include <simdjson.h>
+#include <charconv>
 
+#include "runtime/nats/api.h"
 #include "runtime/nats/header_block.h"
 
 namespace cutover {
 namespace {
 
-using simdjson::ondemand::document;
-using simdjson::ondemand::object;
-
 constexpr int kNoMessageFound = 10037;
 
-simdjson::ondemand::parser& parser() {
-  thread_local simdjson::ondemand::parser one;
-  return one;
-}
-
-simdjson::padded_string& padded(std::string_view text) {
-  thread_local simdjson::padded_string copy;
-  copy = simdjson::padded_string(text);
-  return copy;
-}
-
-// Calls `field(name, value)` for each field; false when the text is no JSON object.
-template <typename Value, typename Call>
-bool for_fields(Value& value, Call call) {
-  object fields;
-  if (value.get_object().get(fields)) return false;
-  for (auto field : fields) {
-    std::string_view name;
-    simdjson::ondemand::value content;
-    if (field.unescaped_key().get(name) || field.value().get(content)) return false;
-    if (!call(name, content)) return false;
-  }
-  return true;
-}
-
-struct Refusal {
-  std::int64_t err_code = 0;
-  std::string description;
-};
-
-bool read_refusal(simdjson::ondemand::value& value, Refusal& refusal) {
-  return for_fields(value, [&](std::string_view name, simdjson::ondemand::value& content) {
-    std::string_view text;
-    if (name == "err_code") return !content.get_int64().get(refusal.err_code);
-    if (name == "description" && !content.get_string().get(text)) refusal.description = text;
+// What nearly every answer looks like: {"stream":"CORE", "seq":12} or {"stream":"CORE", "seq":12,"duplicate": true}.
+bool read_usual_ack(std::string_view text, PublishAck& ack) {
+  auto skip = [&](std::string_view part) {
+    if (!text.starts_with(part)) return false;
+    text.remove_prefix(part.size());
     return true;
-  });
+  };
+  if (!skip("{\"stream\":\"")) return false;
+  std::size_t quote = text.find_first_of("\"\\");
+  if (quote == std::string_view::npos || text[quote] != '"') return false;
+  ack.stream = text.substr(0, quote);
+  text.remove_prefix(quote + 1);
+  if (!skip(", \"seq\":")) return false;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ack.sequence);
+  if (error != std::errc{}) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  ack.duplicate = skip(",\"duplicate\": true");
+  return text == "}";
 }
 
 // Standard alphabet; stops at padding or at anything else.
@@ -74,47 +53,43 @@ std::string decode_base64(std::string_view text) {
 
 PublishAck parse_publish_ack(std::string_view text) {
   PublishAck ack;
-  std::optional<Refusal> refusal;
-  document answer;
-  bool read = !parser().iterate(padded(text)).get(answer) &&
-              for_fields(answer, [&](std::string_view name, simdjson::ondemand::value& content) {
-                std::string_view stream;
-                if (name == "seq") return !content.get_uint64().get(ack.sequence);
-                if (name == "duplicate") return !content.get_bool().get(ack.duplicate);
-                if (name == "stream" && !content.get_string().get(stream)) ack.stream = stream;
-                if (name == "error") return read_refusal(content, refusal.emplace());
-                return true;
-              });
-  if (!read || (!refusal && (ack.stream.empty() || ack.sequence == 0))) {
-    ack = {};
-    ack.error = "an answer that is no publish ack; does something else than JetStream answer on this subject?";
-  } else if (refusal) {
-    ack.error = refusal->description.empty() ? "refused without a reason" : refusal->description;
-  } else {
+  if (read_usual_ack(text, ack)) {
     ack.stored = true;
+    return ack;
   }
+  ack = {};
+  ApiAnswer answer = parse_answer(text);
+  if (answer.error) {
+    ack.error = answer.error->description;
+    return ack;
+  }
+  auto stream = answer.body.find("stream");
+  auto sequence = answer.body.find("seq");
+  if (stream == answer.body.end() || !stream->is_string() || sequence == answer.body.end() ||
+      !sequence->is_number_unsigned()) {
+    ack.error = "an answer that is no publish ack; does something else than JetStream answer on this subject?";
+    return ack;
+  }
+  ack.stored = true;
+  ack.stream = *stream;
+  ack.sequence = *sequence;
+  if (auto duplicate = answer.body.find("duplicate"); duplicate != answer.body.end()) ack.duplicate = *duplicate == true;
   return ack;
 }
 
 std::optional<std::string> parse_message_id(std::string_view text) {
-  std::optional<Refusal> refusal;
-  std::string block;
-  document answer;
-  bool read = !parser().iterate(padded(text)).get(answer) &&
-              for_fields(answer, [&](std::string_view name, simdjson::ondemand::value& content) {
-                if (name == "error") return read_refusal(content, refusal.emplace());
-                if (name != "message") return true;
-                return for_fields(content, [&](std::string_view field, simdjson::ondemand::value& inner) {
-                  std::string_view encoded;
-                  if (field == "hdrs" && !inner.get_string().get(encoded)) block = decode_base64(encoded);
-                  return true;
-                });
-              });
-  if (!read) throw BrokerError("the server sent an answer that is not JSON");
-  if (refusal && refusal->err_code == kNoMessageFound) return std::nullopt;
-  if (refusal) throw BrokerError(refusal->description.empty() ? "refused without a reason" : refusal->description);
-  for (const Header& header : parse_headers(block))
-    if (header.name == "Nats-Msg-Id") return std::string(header.value);
+  // Only `hdrs` is looked for, since the payload beside it can be large. Inside a JSON string these quotes would be
+  // escaped, so they are found where they mean it.
+  constexpr std::string_view kHeaders = "\"hdrs\":\"";
+  if (std::size_t at = text.find(kHeaders); at != std::string_view::npos) {
+    std::string block = decode_base64(text.substr(at + kHeaders.size()));
+    for (const Header& header : parse_headers(block))
+      if (header.name == "Nats-Msg-Id") return std::string(header.value);
+    return std::nullopt;
+  }
+  ApiAnswer answer = parse_answer(text);
+  if (answer.error && answer.error->err_code == kNoMessageFound) return std::nullopt;
+  if (answer.error) throw BrokerError(answer.error->description);
   return std::nullopt;
 }
 
