@@ -187,18 +187,6 @@ void check_together(Settings& s, Problems& problems) {
 
 }  // namespace
 
-std::string Settings::Postgres::connection_string() const {
-  if (password.empty()) return url;
-  if (url.find("://") == std::string::npos) {
-    std::string quoted;
-    for (const char c : password) quoted += c == '\'' || c == '\\' ? std::string{'\\', c} : std::string{c};
-    return fmt::format("{} password='{}'", url, quoted);
-  }
-  std::string encoded;
-  for (const unsigned char c : password) encoded += fmt::format("%{:02X}", c);
-  return fmt::format("{}{}password={}", url, url.find('?') == std::string::npos ? '?' : '&', encoded);
-}
-
 const WorkerSpec& Settings::worker(std::string_view name) const {
   const auto found =
       std::find_if(workers.begin(), workers.end(), [&](const WorkerSpec& w) { return w.name == name; });

@@ -28,14 +28,11 @@ struct Settings {
 
   struct Postgres {
     std::string url = "postgresql://127.0.0.1:5432/cutover";
-    std::string password;
+    std::string password;  // also what password_file holds; never to be logged
     std::string password_file;
     std::uint64_t pool_max = 16;
     std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds statement_timeout{30'000};
-
-    // The url with the password in it, for libpq; never to be logged.
-    std::string connection_string() const;
   } postgres;
 
   struct Run {

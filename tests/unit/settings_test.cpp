@@ -256,19 +256,6 @@ TEST_CASE("two places for one secret are refused", "[settings]") {
              ContainsSubstring("set both, or none"));
 }
 
-TEST_CASE("the connection string carries the password in either form of address", "[settings]") {
-  Settings::Postgres postgres;
-  postgres.url = "postgresql://me@db/x";
-  CHECK(postgres.connection_string() == "postgresql://me@db/x");
-  postgres.password = "a&b";
-  CHECK(postgres.connection_string() == "postgresql://me@db/x?password=%61%26%62");
-  postgres.url = "postgresql://me@db/x?sslmode=require";
-  CHECK(postgres.connection_string() == "postgresql://me@db/x?sslmode=require&password=%61%26%62");
-  postgres.url = "host=db";
-  postgres.password = "it's";
-  CHECK(postgres.connection_string() == "host=db password='it\\'s'");
-}
-
 TEST_CASE("keys and their variables are distinct, described and give their own default back", "[settings]") {
   Settings settings;
   settings.workers = workers();

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "runtime/cli/shell.h"
+
+namespace cutover::cli {
+
+// One function per command group; each adds its commands to the shell, which outlives them.
+void add_config(Shell& shell);
+void add_version(Shell& shell);
+void add_completion(Shell& shell);
+void add_doctor(Shell& shell);
+void add_status(Shell& shell);
+
+}  // namespace cutover::cli

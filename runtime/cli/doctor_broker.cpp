@@ -1,0 +1,159 @@
+#include <memory>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "runtime/cli/doctor.h"
+#include "runtime/cli/jetstream.h"
+#include "runtime/cli/output.h"
+#include "runtime/cli/server_greeting.h"
+#include "runtime/host/settings_table.h"
+#include "runtime/nats/api.h"
+#include "runtime/postgres/session.h"
+
+namespace cutover::cli {
+namespace {
+
+using State = Check::State;
+using nlohmann::json;
+
+constexpr const char* kServerVersionMin = "2.9.0";
+
+// The greeting is plain text. Where a server wants TLS from the first byte there is none, and that is no
+// fault.
+Check server_check(const std::string& url, std::chrono::milliseconds timeout, bool logged_in) {
+  Check check{"nats server " + mask_password(url), State::ok, "", ""};
+  try {
+    const ServerGreeting greeting = greet(url, timeout);
+    check.found = fmt::format("version {}{}", greeting.version, greeting.jetstream ? ", JetStream" : "");
+    if (compare_versions(greeting.version, kServerVersionMin) < 0) {
+      check.state = State::fail;
+      check.what_to_do = "nats-server 2.9 or later is needed: upgrade it.";
+    } else if (!greeting.jetstream) {
+      check.state = State::fail;
+      check.found += ", JetStream is off";
+      check.what_to_do = "Enable it: a jetstream block in the server's configuration, or nats-server -js.";
+    }
+  } catch (const std::exception& error) {
+    check.state = logged_in ? State::warn : State::fail;
+    check.found = error.what();
+    check.what_to_do = logged_in
+                           ? "Another server of the list answers; this one cannot take over."
+                           : "Check nats.servers, that the server runs, and the way there (port, firewall).";
+  }
+  return check;
+}
+
+Check account_check(JetStream& jetstream) {
+  const auto info = jetstream.ask("INFO");
+  const auto used = info->value("storage", std::uint64_t{0});
+  const auto limit = info->value("/limits/max_storage"_json_pointer, std::int64_t{-1});
+  Check check{"jetstream account", State::ok,
+              fmt::format("{} streams, {:.1f} MiB stored of {}", info->value("streams", 0),
+                          static_cast<double>(used) / (1024 * 1024),
+                          limit < 0 ? "no limit"
+                                    : fmt::format("{:.1f} MiB", static_cast<double>(limit) / (1024 * 1024))),
+              ""};
+  if (limit >= 0 && static_cast<double>(used) > 0.8 * static_cast<double>(limit)) {
+    check.state = State::warn;
+    check.what_to_do = "Raise the account's storage limit: a full stream refuses the outbox.";
+  }
+  return check;
+}
+
+std::set<std::string> streams_of(const Settings& settings) {
+  std::set<std::string> streams;
+  for (const WorkerSpec& worker : settings.workers)
+    for (const LaneSpec& lane : worker.lanes) streams.insert(lane.stream);
+  return streams;
+}
+
+// A stream that was deleted and made anew has other events under the sequences that the ledger knows.
+Check lives_check(const Settings& settings, JetStream& jetstream) {
+  Check check{"stream incarnations", State::ok, "", ""};
+  postgres::Session session(settings.postgres.url, settings.postgres.password, "cutover doctor");
+  std::string other;
+  std::size_t known = 0;
+  for (const std::string& stream : streams_of(settings)) {
+    const auto info = jetstream.ask("STREAM.INFO." + stream);
+    const auto table = session.query(
+        "SELECT (extract(epoch FROM created_at) * 1e6)::bigint, incarnation FROM cutover.streams WHERE "
+        "stream = $1 "
+        "ORDER BY incarnation DESC LIMIT 1",
+        {stream});
+    if (!info || table.rows.empty()) continue;
+    ++known;
+    const auto created = parse_api_time(info->value("created", ""));
+    if (!created || created->time_since_epoch().count() != std::stoll(table.rows[0][0].value()))
+      other += (other.empty() ? "" : ", ") + stream;
+  }
+  check.found = counted(known, "stream") + " known to the ledger";
+  if (!other.empty())
+    return {check.name, State::fail, "deleted and created anew: " + other,
+            "Workers refuse to process them. Restore the stream, or accept the loss by starting a new "
+            "incarnation."};
+  return check;
+}
+
+// 2.10 and later tell their time; before that the creation time of a consumer made for the purpose does.
+Check broker_clock_check(const Settings& settings, JetStream& jetstream) {
+  const SystemClock clock;
+  for (const std::string& stream : streams_of(settings)) {
+    Instant before = clock.now();
+    const auto info = jetstream.ask("STREAM.INFO." + stream);
+    if (!info) continue;
+    std::string told = info->value("ts", "");
+    if (told.empty()) {
+      before = clock.now();
+      const auto consumer =
+          jetstream.ask("CONSUMER.CREATE." + stream, {{"stream_name", stream},
+                                                      {"config",
+                                                       {{"deliver_policy", "new"},
+                                                        {"ack_policy", "none"},
+                                                        {"mem_storage", true},
+                                                        {"inactive_threshold", 1'000'000'000}}}});
+      told = consumer->value("created", "");
+      jetstream.ask("CONSUMER.DELETE." + stream + "." + consumer->value("name", ""));
+    }
+    const auto theirs = parse_api_time(told);
+    if (theirs) return clock_check("nats clock", "the broker's clock", *theirs - before);
+  }
+  return {"nats clock", State::skipped, "no stream to ask", ""};
+}
+
+template <typename Look>
+Check guarded(const std::string& name, const Look& look) {
+  try {
+    return look();
+  } catch (const std::exception& error) {
+    return {name, State::fail, error.what(), "Correct this first, then run doctor again."};
+  }
+}
+
+}  // namespace
+
+std::vector<Check> check_broker(const Settings& settings) {
+  std::unique_ptr<JetStream> jetstream;
+  Check login{"nats connection", State::ok, "", ""};
+  try {
+    jetstream = std::make_unique<JetStream>(settings);
+    login.found = "connected to " + jetstream->connection().server();
+  } catch (const std::exception& error) {
+    login = {login.name, State::fail, error.what(), "Check nats.servers, the credentials and the TLS files."};
+  }
+  std::vector<Check> checks;
+  for (const std::string& url : settings.nats.servers)
+    checks.push_back(server_check(url, settings.nats.timeout, jetstream != nullptr));
+  checks.push_back(login);
+  if (!jetstream) {
+    for (const char* name : {"jetstream account", "topology", "stream incarnations", "nats clock"})
+      checks.push_back({name, State::skipped, "no connection", ""});
+    return checks;
+  }
+  checks.push_back(guarded("jetstream account", [&] { return account_check(*jetstream); }));
+  checks.push_back(guarded("stream incarnations", [&] { return lives_check(settings, *jetstream); }));
+  checks.push_back(guarded("nats clock", [&] { return broker_clock_check(settings, *jetstream); }));
+  return checks;
+}
+
+}  // namespace cutover::cli
