@@ -389,6 +389,51 @@ BEGIN
   RETURN v_last;
 END $$;
 
+-- Merges settlements older than p_age into one row for each block of 8,192 sequences, without event ids: by then the broker
+-- cannot lose and reuse them any more. At most p_rows rows a call; returns how many it merged.
+CREATE FUNCTION cutover.compact_settlements(p_age interval, p_rows integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_count integer;
+BEGIN
+  WITH old AS (
+    DELETE FROM cutover.settlements WHERE ctid = ANY (ARRAY(
+      SELECT ctid FROM cutover.settlements WHERE event_hashes IS NOT NULL AND settled_at < now() - p_age
+      ORDER BY settled_at LIMIT p_rows FOR UPDATE SKIP LOCKED))
+    RETURNING *),
+  pieces AS (
+    SELECT o.worker_id, o.stream_id, o.side, o.class, b.block, o.settled_at,
+           o.sequences * int8multirange(int8range(b.block * 8192, (b.block + 1) * 8192)) AS sequences
+    FROM old o CROSS JOIN LATERAL generate_series(lower(o.span) / 8192, (upper(o.span) - 1) / 8192) b (block)),
+  earlier AS (
+    DELETE FROM cutover.settlements s USING (SELECT DISTINCT worker_id, stream_id, side, class, block FROM pieces) t
+    WHERE s.event_hashes IS NULL AND s.worker_id = t.worker_id AND s.stream_id = t.stream_id AND s.side = t.side
+      AND s.class = t.class AND s.span <@ int8range(t.block * 8192, (t.block + 1) * 8192)
+    RETURNING s.worker_id, s.stream_id, s.side, s.class, t.block, s.settled_at, s.sequences),
+  merged AS (
+    SELECT worker_id, stream_id, side, class, block, max(settled_at) AS settled_at, range_agg(sequences) AS sequences
+    FROM (SELECT * FROM pieces UNION ALL SELECT worker_id, stream_id, side, class, block, settled_at, sequences FROM earlier) p
+    WHERE NOT isempty(sequences) GROUP BY worker_id, stream_id, side, class, block),
+  inserted AS (
+    INSERT INTO cutover.settlements (worker_id, stream_id, side, class, sequences, span, settled_at)
+    SELECT worker_id, stream_id, side, class, sequences, range_merge(sequences), settled_at FROM merged)
+  SELECT count(*) INTO v_count FROM old;
+  RETURN v_count;
+END $$;
+
+-- Notes that a side has no backlog: everything published an hour before now, or before its oldest failing event, is settled.
+CREATE FUNCTION cutover.note_no_backlog(p_worker text, p_side text, p_stream text, p_incarnation integer) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  INSERT INTO cutover.progress (worker_id, stream_id, side, settled_before)
+  SELECT w.worker_id, s.stream_id, left(p_side, 1)::"char",
+         least(now(), (SELECT min(a.first_failed_at) FROM cutover.attempts a
+                       WHERE a.worker_id = w.worker_id AND a.stream_id = s.stream_id)) - interval '1 hour'
+  FROM cutover.workers w CROSS JOIN cutover.streams s
+  WHERE w.worker = p_worker AND s.stream = p_stream AND s.incarnation = p_incarnation
+  ON CONFLICT (worker_id, stream_id, side) DO UPDATE
+    SET settled_before = greatest(cutover.progress.settled_before, excluded.settled_before), at = now()
+$$;
+
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA cutover FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION cutover.schema_version(), cutover.bucket(text), cutover.event_hash(text),
   cutover.lock_class_worker(), cutover.lock_class_instance(), cutover.lock_class_relay(), cutover.lock_class_upkeep()
@@ -401,7 +446,9 @@ GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover
   cutover.write_dead_letter(text, text, boolean, text, text, text, integer, bigint, text, text, text, text, text, text, text, text,
     text, text, integer, timestamptz, timestamptz, jsonb, bytea)
   TO cutover_worker, cutover_monolith;
-GRANT EXECUTE ON FUNCTION cutover.rotate_marks(bigint), cutover.merge_marks(integer), cutover.expire_marks(uuid, integer, interval)
+GRANT EXECUTE ON FUNCTION cutover.rotate_marks(bigint), cutover.merge_marks(integer), cutover.expire_marks(uuid, integer, interval),
+  cutover.compact_settlements(interval, integer)
   TO cutover_worker;
+GRANT EXECUTE ON FUNCTION cutover.note_no_backlog(text, text, text, integer) TO cutover_worker, cutover_monolith;
 
 COMMIT;

@@ -106,7 +106,7 @@ CREATE TABLE cutover.started (
 
 -- Running and past processes. An instance holds the advisory lock cutover.instance_lock(instance) while it lives.
 CREATE TABLE cutover.instances (
-  instance   text PRIMARY KEY,
+  instance   text NOT NULL,
   worker_id  smallint NOT NULL REFERENCES cutover.workers,
   side       text NOT NULL CHECK (side IN ('worker', 'monolith')),
   build      text NOT NULL,
@@ -116,7 +116,8 @@ CREATE TABLE cutover.instances (
   detail     jsonb NOT NULL DEFAULT '{}',  -- lanes: pending, ack pending, condition
   started_at timestamptz NOT NULL DEFAULT now(),
   seen_at    timestamptz NOT NULL DEFAULT now(),
-  stopped_at timestamptz
+  stopped_at timestamptz,
+  PRIMARY KEY (instance, worker_id)
 );
 CREATE INDEX instances_seen ON cutover.instances (worker_id, seen_at);
 

@@ -1,6 +1,7 @@
 -- Revert cutover:claim from pg
 BEGIN;
-DROP FUNCTION cutover.expire_marks(uuid, integer, interval), cutover.merge_marks(integer), cutover.rotate_marks(bigint),
+DROP FUNCTION cutover.note_no_backlog(text, text, text, integer), cutover.compact_settlements(interval, integer),
+  cutover.expire_marks(uuid, integer, interval), cutover.merge_marks(integer), cutover.rotate_marks(bigint),
   cutover.add_attempt(text, text, integer, bigint, boolean, text),
   cutover.start_redelivered(text, text, integer, text, integer, bigint[], boolean),
   cutover.settle(text, text, text, integer, bigint[], text[], text[], bigint[], text),

@@ -1,0 +1,135 @@
+#include "runtime/host/registration.h"
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "runtime/host/connect_options.h"
+#include "runtime/host/host.h"
+#include "runtime/host/worker_process.h"
+#include "runtime/observe/log.h"
+
+namespace cutover {
+namespace {
+
+constexpr std::chrono::seconds kRowEvery{10};
+constexpr std::chrono::milliseconds kConnectPause{250};
+
+std::string host_name() {
+  char host[256] = "unknown";
+  ::gethostname(host, sizeof host - 1);
+  return host;
+}
+
+}  // namespace
+
+Registration::Registration(const Settings& settings, const std::string& instance, const BuildInfo& build,
+                           const std::vector<std::string>& workers, Health& health)
+    : instance_(instance),
+      build_(build),
+      workers_(workers),
+      health_(health),
+      connection_(postgres_options(settings, "cutover control " + instance)) {}
+
+void Registration::connect() {
+  connection_.connect();
+  connection_.run("SELECT pg_advisory_lock_shared(cutover.lock_class_instance(), hashtext($1::text))", {std::string_view(instance_)});
+  locked_generation_ = connection_.generation();
+}
+
+void Registration::start(Deadline deadline) {
+  for (;;) {
+    try {
+      connection_.connect();
+      break;
+    } catch (const DependencyDown& e) {
+      if (std::chrono::steady_clock::now() >= deadline)
+        throw StartError(std::string(e.what()) + ". Do: check postgres.url and that the server runs");
+      std::this_thread::sleep_for(kConnectPause);
+    }
+  }
+  try {
+    std::int64_t version = connection_.run("SELECT cutover.schema_version()")->integer(0, 0);
+    if (version < kSchemaVersion)
+      throw StartError("the database has schema version " + std::to_string(version) + ", this build needs " +
+                       std::to_string(kSchemaVersion) + ". Do: deploy the migrations of this build (scripts/migrate)");
+    health_.set_check("schema", true, "version " + std::to_string(version));
+    for (const std::string& worker : workers_)
+      connection_.run("SELECT cutover.register_worker($1::text)", {std::string_view(worker)});
+    connection_.run("SELECT pg_advisory_lock_shared(cutover.lock_class_instance(), hashtext($1::text))", {std::string_view(instance_)});
+    locked_generation_ = connection_.generation();
+  } catch (const StatementError& e) {
+    if (e.sqlstate == "3F000" || e.sqlstate == "42883")
+      throw StartError("the database has no cutover schema. Do: deploy the migrations (scripts/migrate). PostgreSQL says: " +
+                       std::string(e.what()));
+    if (e.sqlstate == "42501")
+      throw StartError("the database role may not use the cutover schema: " + std::string(e.what()) +
+                       ". Do: grant it the role of its worker, such as cutover_search_projector");
+    throw StartError(e.what());
+  }
+}
+
+int Registration::incarnation(const std::string& stream, Instant created_at) {
+  try {
+    return static_cast<int>(connection_.run("SELECT cutover.stream_incarnation($1::text, $2::timestamptz)", {std::string_view(stream), created_at})
+                                ->integer(0, 0));
+  } catch (const std::runtime_error& e) {
+    throw StartError(e.what());
+  }
+}
+
+void Registration::write_row(const std::string& worker, bool ready, const std::string& detail) {
+  std::string host = host_name();
+  connection_.run(R"sql(
+INSERT INTO cutover.instances (instance, worker_id, side, build, host, pid, ready, detail)
+SELECT $1::text, worker_id, 'worker', $3::text, $4::text, $5::bigint::integer, $6::boolean, $7::text::jsonb FROM cutover.workers WHERE worker = $2::text
+ON CONFLICT (instance, worker_id) DO UPDATE SET ready = excluded.ready, detail = excluded.detail, seen_at = now())sql",
+                  {std::string_view(instance_), std::string_view(worker), std::string_view(build_.version), std::string_view(host),
+                   std::int64_t{::getpid()}, ready, std::string_view(detail)});
+}
+
+void Registration::beat(const std::vector<std::unique_ptr<WorkerProcess>>& workers) {
+  try {
+    if (!connection_.connected()) connect();
+    connection_.run("SELECT 1");
+    health_.set_check("postgres", true, "connected");
+    health_.set_check("schema", true, "new enough");
+    health_.set_check("ownership", true, "readable");
+  } catch (const std::exception& e) {
+    health_.set_check("postgres", false, e.what());
+  }
+  bool all_connected = true, all_running = true;
+  std::string trouble, topology;
+  for (const auto& worker : workers) {
+    WorkerProcess::Report report = worker->report();
+    if (!report.broker_trouble.empty()) all_connected = false, trouble = report.broker_trouble;
+    if (!report.lane_trouble.empty()) all_running = false, topology = report.lane_trouble;
+    if (!report.refusal.empty()) health_.set_check("ownership", false, report.refusal);
+    if (std::chrono::steady_clock::now() < next_row_ || !connection_.connected()) continue;
+    try {
+      write_row(worker->name(), report.broker_trouble.empty() && report.lane_trouble.empty() && report.refusal.empty(), report.detail);
+      for (const Origin& origin : report.without_backlog)
+        connection_.run("SELECT cutover.note_no_backlog($1::text, 'worker', $2::text, $3::bigint::integer)",
+                        {std::string_view(worker->name()), std::string_view(origin.stream), std::int64_t{origin.incarnation}});
+    } catch (const std::exception& e) {
+      log_warn("this process could not be noted in cutover.instances", {{"error", e.what()}});
+    }
+  }
+  if (std::chrono::steady_clock::now() >= next_row_) next_row_ = std::chrono::steady_clock::now() + kRowEvery;
+  health_.set_check("nats", all_connected, all_connected ? "connected" : trouble);
+  health_.set_check("topology", all_running, all_running ? "every lane has its consumer" : topology);
+}
+
+void Registration::stop() noexcept {
+  try {
+    if (!connection_.connected()) return;
+    connection_.run("UPDATE cutover.instances SET ready = false, stopped_at = now(), seen_at = now() WHERE instance = $1::text",
+                    {std::string_view(instance_)});
+    connection_.disconnect();
+  } catch (const std::exception& e) {
+    log_warn("the end of this process could not be noted", {{"error", e.what()}});
+  }
+}
+
+}  // namespace cutover

@@ -1,0 +1,253 @@
+#include "runtime/host/worker_process.h"
+
+#include <condition_variable>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <set>
+
+#include "runtime/engine/worker_transaction.h"
+#include "runtime/host/connect_options.h"
+#include "runtime/host/host.h"
+#include "runtime/host/registration.h"
+#include "runtime/observe/log.h"
+#include "runtime/policy/schedule.h"
+#include "runtime/postgres/ledger_upkeep.h"
+#include "runtime/postgres/transaction_source.h"
+
+namespace cutover {
+namespace {
+
+constexpr std::chrono::milliseconds kUpkeepPause{1'000};
+constexpr std::chrono::milliseconds kUpkeepBreath{20};  // between steps while there is more to do
+constexpr std::size_t kReplayBatchMax = 32;
+
+// Random numbers for one thread.
+Random64 seeded_random() {
+  std::random_device device;
+  auto engine = std::make_shared<std::mt19937_64>(static_cast<std::uint64_t>(device()) << 32 | device());
+  return [engine] { return (*engine)(); };
+}
+
+LaneSpec replay_lane(const std::string& worker) {
+  LaneSpec lane;
+  lane.name = "replay";
+  lane.stream = "REPLAY";
+  lane.filter_subject = "replay." + worker + ".worker.>";
+  lane.priority = 9;
+  lane.batch_max = kReplayBatchMax;
+  return lane;
+}
+
+// Sleeps on a thread of its own; false at stop.
+bool sleep_for(std::chrono::milliseconds time, std::stop_token stop) {
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any().wait_for(lock, stop, time, [] { return false; });
+  return !stop.stop_requested();
+}
+
+std::string_view name_of(LaneState::Condition condition) {
+  switch (condition) {
+    case LaneState::Condition::running: return "running";
+    case LaneState::Condition::unreachable: return "unreachable";
+    case LaneState::Condition::stalled: return "stalled";
+    case LaneState::Condition::missing: return "missing";
+    case LaneState::Condition::recreated: return "recreated";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+RelayProcess::RelayProcess(const Settings& settings, const std::string& instance, const Clock& clock, Metrics& metrics,
+                           Health& health, bool enabled)
+    : settings_(settings),
+      clock_(clock),
+      metrics_(metrics),
+      health_(health),
+      enabled_(enabled),
+      connection_(nats_options(settings, "cutover relay " + instance)),
+      publisher_(connection_),
+      store_(postgres_options(settings, "cutover relay " + instance)) {}
+
+RelayProcess::~RelayProcess() { stop(); }
+
+void RelayProcess::start(Deadline deadline) {
+  if (!connection_.wait_connected(deadline))
+    throw StartError("NATS: cannot connect to " + connection_.server() + ": " + connection_.trouble() +
+                     ". Do: check nats.servers and that the server runs");
+  if (!enabled_) return;
+  RelayOptions options;
+  options.batch_max = settings_.outbox.batch_max;
+  options.poll_interval = settings_.outbox.poll_interval;
+  options.keep = settings_.outbox.keep;
+  relay_ = std::make_unique<OutboxRelay>(store_, publisher_, clock_, seeded_random(), metrics_.outbox(), health_, options);
+}
+
+void RelayProcess::stop() { relay_.reset(); }
+
+void RelayProcess::wake() {
+  if (relay_) relay_->wake();
+}
+
+WorkerProcess::WorkerProcess(Parts parts)
+    : parts_(parts), connection_(nats_options(parts.settings, "cutover " + parts.spec.name + " " + parts.instance)) {}
+
+WorkerProcess::~WorkerProcess() {
+  for (std::jthread& chore : chores_) chore.request_stop();
+}
+
+// The creation time of a stream, which tells one life of it from the next.
+Instant WorkerProcess::stream_created(const std::string& stream, Deadline deadline) {
+  if (!connection_.wait_connected(deadline))
+    throw StartError("NATS: cannot connect to " + connection_.server() + ": " + connection_.trouble() +
+                     ". Do: check nats.servers and that the server runs");
+  NatsPublisher broker(connection_);
+  try {
+    std::optional<StreamLife> life = broker.stream_life(stream, deadline);
+    if (life) return life->created_at;
+  } catch (const BrokerError& e) {
+    throw StartError(e.what());
+  }
+  throw StartError("stream " + stream + " does not exist on " + connection_.server() + ". Do: cutover streams apply");
+}
+
+void WorkerProcess::start(Deadline deadline) {
+  const Settings& settings = parts_.settings;
+  std::map<std::string, Instant> created;
+  std::vector<LaneSpec> specs = parts_.spec.lanes;
+  specs.push_back(replay_lane(parts_.spec.name));
+  for (LaneSpec& spec : specs) {
+    spec.batch_max = std::min<std::size_t>(spec.batch_max, settings.run.batch_max);
+    ConsumerLane& lane = lanes_.emplace_back();
+    lane.spec = spec;
+    lane.replay = spec.name == "replay";
+    if (!created.contains(spec.stream)) created[spec.stream] = stream_created(spec.stream, deadline);
+    lane.origin = {spec.stream, lane.replay ? 0 : parts_.registration.incarnation(spec.stream, created[spec.stream])};
+  }
+  PullOptions pull;
+  pull.stream_created = created;
+  pull.notice = [this](std::size_t lane, const std::string& what) {
+    log_warn(what, {{"worker", name()}, {"lane", lanes_[lane].spec.name}});
+  };
+  source_ = std::make_unique<PullSource>(connection_, parts_.spec.name, specs, pull);
+  try {
+    source_->prepare(deadline);
+  } catch (const BrokerError& e) {
+    throw StartError(e.what());
+  }
+  arm_schedules();
+  ConsumerOptions options;
+  options.batch.retry = {settings.retry.first, settings.retry.factor, static_cast<int>(settings.retry.max)};
+  options.batch.limits.message_bytes_max = settings.limits.message_bytes_max;
+  options.replay_per_second = static_cast<double>(settings.replay.rate);
+  auto transactions = [this](std::size_t thread) -> std::unique_ptr<TransactionSource> {
+    std::string label = "cutover " + name() + " " + std::to_string(thread) + " " + parts_.instance;
+    return std::make_unique<postgres::PgTransactionSource>(
+        postgres_options(parts_.settings, label),
+        postgres::Identity{name(), parts_.instance, parts_.build.version, static_cast<int>(thread)});
+  };
+  loop_ = std::make_unique<ConsumerLoop>(ConsumerLoop::Parts{parts_.spec, lanes_, *source_, transactions, parts_.clock, seeded_random,
+                                                             parts_.metrics, parts_.health, [this] { parts_.relay.wake(); }, options});
+  for (const Chore& chore : parts_.spec.chores)
+    chores_.emplace_back([this, &chore](std::stop_token stop) { run_chore(chore, stop); });
+  chores_.emplace_back([this](std::stop_token stop) { run_upkeep(stop); });
+}
+
+void WorkerProcess::arm_schedules() {
+  if (parts_.spec.schedules.empty()) return;
+  postgres::PgOutboxStore store(postgres_options(parts_.settings, "cutover schedules " + parts_.instance));
+  EventIds ids(parts_.clock, seeded_random());
+  for (const Schedule& schedule : parts_.spec.schedules) {
+    Outgoing first = schedule.outgoing;
+    Instant at = CronTimes(schedule.cron).next_after(parts_.clock.now());
+    first.idempotency_key += firing_suffix(at);
+    first.available_at = at;
+    first.timer_key = "schedule:" + name() + ":" + schedule.name;
+    OutboxRow row = make_outbox_row(nullptr, std::move(first), name(), ids, parts_.clock.now());
+    row.schedule = schedule.cron;
+    store.arm(row);
+  }
+}
+
+// A chore's step commits on its own; what it throws is tried again at its next turn.
+void WorkerProcess::run_chore(const Chore& chore, std::stop_token stop) {
+  postgres::PgTransactionSource transactions(
+      postgres_options(parts_.settings, "cutover " + name() + " " + chore.name + " " + parts_.instance),
+      postgres::Identity{name(), parts_.instance, parts_.build.version, -1});
+  EventIds ids(parts_.clock, seeded_random());
+  Heartbeat heart = parts_.health.add_loop(name() + " " + chore.name, std::chrono::minutes(5));
+  bool more = false;
+  while (more || sleep_for(chore.interval, stop)) {
+    if (stop.stop_requested()) return;
+    heart.beat();
+    more = false;
+    try {
+      auto batch = transactions.begin();
+      WorkerTransaction tx(*batch, name(), ids, parts_.clock.now());
+      more = chore.run(tx);
+      batch->commit();
+      if (batch->has_outgoing()) parts_.relay.wake();
+    } catch (const std::exception& e) {
+      more = false;
+      log_warn("a chore failed and is tried again", {{"worker", name()}, {"chore", chore.name}, {"error", e.what()}});
+    }
+  }
+}
+
+void WorkerProcess::run_upkeep(std::stop_token stop) {
+  postgres::UpkeepOptions options;
+  options.dedupe_horizon = parts_.settings.ledger.dedupe_horizon;
+  options.settlement_keep = parts_.settings.outbox.keep;
+  postgres::LedgerUpkeep upkeep(postgres_options(parts_.settings, "cutover upkeep " + parts_.instance), options);
+  bool more = false;
+  while (sleep_for(more ? kUpkeepBreath : kUpkeepPause, stop)) {
+    try {
+      more = upkeep.step();
+    } catch (const DependencyDown&) {
+      more = false;  // the lanes say so
+    } catch (const std::exception& e) {
+      more = false;
+      log_warn("upkeep of the ledger failed and is tried again", {{"worker", name()}, {"error", e.what()}});
+    }
+  }
+}
+
+bool WorkerProcess::drain(Deadline deadline) {
+  for (std::jthread& chore : chores_) chore.request_stop();
+  bool drained = loop_->drain(deadline);
+  if (drained) {
+    chores_.clear();
+    loop_.reset();
+    source_.reset();
+  }
+  return drained;
+}
+
+WorkerProcess::Report WorkerProcess::report() const {
+  Report report;
+  if (!connection_.connected()) report.broker_trouble = "NATS: " + connection_.trouble();
+  report.refusal = loop_->refusal();
+  nlohmann::json detail;
+  std::set<std::pair<std::string, int>> idle, busy;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    LaneState state = source_->state(i);
+    LaneMetrics& m = parts_.metrics.lane(name(), lanes_[i].spec.name);
+    m.pending.set(static_cast<double>(state.pending));
+    m.ack_pending.set(static_cast<double>(state.ack_pending));
+    bool up = state.condition == LaneState::Condition::running;
+    m.up.set(up ? 1 : 0);
+    if (!up && report.lane_trouble.empty()) report.lane_trouble = lanes_[i].spec.name + ": " + state.detail;
+    detail["lanes"][lanes_[i].spec.name] = {{"condition", name_of(state.condition)}, {"detail", state.detail},
+                                            {"pending", state.pending}, {"ack_pending", state.ack_pending},
+                                            {"stream", lanes_[i].spec.stream}};
+    if (lanes_[i].replay) continue;
+    (up && state.pending == 0 ? idle : busy).insert({lanes_[i].origin.stream, lanes_[i].origin.incarnation});
+  }
+  for (const auto& origin : idle)
+    if (!busy.contains(origin)) report.without_backlog.push_back({origin.first, origin.second});
+  report.detail = detail.dump();
+  return report;
+}
+
+}  // namespace cutover

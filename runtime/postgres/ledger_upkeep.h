@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "runtime/postgres/connection.h"
+
+namespace cutover::postgres {
+
+struct UpkeepOptions {
+  std::chrono::milliseconds dedupe_horizon{std::chrono::days(7)};  // how long a key's repetition is recognised
+  std::chrono::milliseconds settlement_keep{600'000};  // event ids of settled sequences are kept so long at least
+  std::int64_t slot_bytes_max = 64 << 20;              // size of the hot marks table that makes it rotate
+  int rows_per_step = 5'000;
+};
+
+// Keeps the ledger small: rotates and merges marks, expires them, compacts settlements. In short steps, each a transaction
+// of its own that no batch waits for. Any number of processes may run it; one works, the others find the lock taken.
+class LedgerUpkeep {
+ public:
+  LedgerUpkeep(ConnectionOptions connection, UpkeepOptions options);
+  // One step. Returns true when there is more to do at once. Throws DependencyDown, TransactionConflict, StatementError.
+  bool step();
+
+ private:
+  Connection connection_;
+  UpkeepOptions options_;
+  std::optional<std::string> expire_after_;  // key where the running expiry stands
+  std::chrono::steady_clock::time_point next_expiry_{};
+};
+
+}  // namespace cutover::postgres
