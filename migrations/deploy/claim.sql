@@ -377,8 +377,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_last uuid;
 BEGIN
-  SELECT max(key) INTO v_last FROM (
-    SELECT key FROM cutover.marks WHERE key > coalesce(p_after, '00000000-0000-0000-0000-000000000000') ORDER BY key LIMIT p_limit) k;
+  SELECT k.key INTO v_last FROM (
+    SELECT key FROM cutover.marks WHERE key > coalesce(p_after, '00000000-0000-0000-0000-000000000000') ORDER BY key LIMIT p_limit) k
+  ORDER BY k.key DESC LIMIT 1;
   DELETE FROM cutover.marks m
   WHERE m.key > coalesce(p_after, '00000000-0000-0000-0000-000000000000') AND m.key <= v_last
     -- A duplicate may have been published up to a horizon after the mark: all of that must be settled, by everyone.
