@@ -231,8 +231,9 @@ void BatchEngine::State::run(Items batch) {
 std::vector<Answer> BatchEngine::State::attempt(Items batch, const Failure* forced, Tally& tally) {
   if (started.data() != batch.data() || started.size() != batch.size()) note_started(batch);
   in_shadow = false;
-  std::vector<std::string> replies;
-  for (Item* item : batch) replies.emplace_back(item->message->reply);
+  std::vector<std::string_view> replies;
+  replies.reserve(batch.size());
+  for (Item* item : batch) replies.push_back(item->message->reply);
   auto running = progress.keep(std::move(replies), lane->spec->ack_wait);
   auto tx = transactions.begin();
   std::vector<ClaimItem> claim_items;

@@ -7,7 +7,7 @@ namespace cutover {
 ProgressKeeper::ProgressKeeper(MessageSource& source, const Clock& clock)
     : source_(source), clock_(clock), thread_([this](std::stop_token stop) { run(stop); }) {}
 
-ProgressKeeper::Running ProgressKeeper::keep(std::vector<std::string> replies, std::chrono::milliseconds ack_wait) {
+ProgressKeeper::Running ProgressKeeper::keep(std::vector<std::string_view> replies, std::chrono::milliseconds ack_wait) {
   auto interval = ack_wait / 3;
   std::lock_guard lock(mutex_);
   return Running(*this, entries_.insert(entries_.end(), {std::move(replies), interval, clock_.monotonic() + interval}));
@@ -26,7 +26,7 @@ void ProgressKeeper::run(std::stop_token stop) {
     auto now = clock_.monotonic();
     for (auto& entry : entries_) {
       if (now < entry.next) continue;
-      for (const std::string& reply : entry.replies) source_.in_progress(reply);
+      for (std::string_view reply : entry.replies) source_.in_progress(reply);
       entry.next = now + entry.interval;
     }
   }

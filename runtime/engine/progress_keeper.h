@@ -3,7 +3,7 @@
 #include <chrono>
 #include <list>
 #include <mutex>
-#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -18,7 +18,7 @@ class ProgressKeeper {
  public:
   ProgressKeeper(MessageSource& source, const Clock& clock);
 
-  // While this lives its messages are kept.
+  // While this lives its messages are kept; what the replies point to must live as long.
   class Running {
    public:
     ~Running() { keeper_.remove(entry_); }
@@ -28,7 +28,7 @@ class ProgressKeeper {
    private:
     friend class ProgressKeeper;
     struct Entry {
-      std::vector<std::string> replies;
+      std::vector<std::string_view> replies;
       std::chrono::milliseconds interval;
       Deadline next;
     };
@@ -36,7 +36,7 @@ class ProgressKeeper {
     ProgressKeeper& keeper_;
     std::list<Entry>::iterator entry_;
   };
-  [[nodiscard]] Running keep(std::vector<std::string> replies, std::chrono::milliseconds ack_wait);
+  [[nodiscard]] Running keep(std::vector<std::string_view> replies, std::chrono::milliseconds ack_wait);
 
  private:
   void remove(std::list<Running::Entry>::iterator entry);

@@ -16,6 +16,14 @@ namespace {
 constexpr std::chrono::seconds kRowEvery{10};
 constexpr std::chrono::milliseconds kConnectPause{250};
 
+constexpr std::chrono::seconds kStatementLimit{5};  // a hanging database must not hold up the drain
+
+postgres::ConnectionOptions control_options(const Settings& settings, const std::string& instance) {
+  postgres::ConnectionOptions options = postgres_options(settings, "cutover control " + instance);
+  options.statement_timeout = kStatementLimit;
+  return options;
+}
+
 std::string host_name() {
   char host[256] = "unknown";
   ::gethostname(host, sizeof host - 1);
@@ -30,7 +38,7 @@ Registration::Registration(const Settings& settings, const std::string& instance
       build_(build),
       workers_(workers),
       health_(health),
-      connection_(postgres_options(settings, "cutover control " + instance)) {}
+      connection_(control_options(settings, instance)) {}
 
 void Registration::connect() {
   connection_.connect();
@@ -95,17 +103,16 @@ void Registration::beat(const std::vector<std::unique_ptr<WorkerProcess>>& worke
     connection_.run("SELECT 1");
     health_.set_check("postgres", true, "connected");
     health_.set_check("schema", true, "new enough");
-    health_.set_check("ownership", true, "readable");
   } catch (const std::exception& e) {
     health_.set_check("postgres", false, e.what());
   }
   bool all_connected = true, all_running = true;
-  std::string trouble, topology;
+  std::string trouble, topology, refusal;
   for (const auto& worker : workers) {
     WorkerProcess::Report report = worker->report();
     if (!report.broker_trouble.empty()) all_connected = false, trouble = report.broker_trouble;
     if (!report.lane_trouble.empty()) all_running = false, topology = report.lane_trouble;
-    if (!report.refusal.empty()) health_.set_check("ownership", false, report.refusal);
+    if (!report.refusal.empty()) refusal = report.refusal;
     if (std::chrono::steady_clock::now() < next_row_ || !connection_.connected()) continue;
     try {
       write_row(worker->name(), report.broker_trouble.empty() && report.lane_trouble.empty() && report.refusal.empty(), report.detail);
@@ -118,6 +125,7 @@ void Registration::beat(const std::vector<std::unique_ptr<WorkerProcess>>& worke
   }
   if (std::chrono::steady_clock::now() >= next_row_) next_row_ = std::chrono::steady_clock::now() + kRowEvery;
   health_.set_check("nats", all_connected, all_connected ? "connected" : trouble);
+  health_.set_check("ownership", refusal.empty() && connection_.connected(), refusal.empty() ? "claims are answered" : refusal);
   health_.set_check("topology", all_running, all_running ? "every lane has its consumer" : topology);
 }
 

@@ -114,6 +114,11 @@ Instant WorkerProcess::stream_created(const std::string& stream, Deadline deadli
 
 void WorkerProcess::start(Deadline deadline) {
   const Settings& settings = parts_.settings;
+  std::size_t connections = parts_.spec.concurrency + parts_.spec.chores.size() + 1;
+  if (connections > settings.postgres.pool_max)
+    throw StartError(name() + " needs " + std::to_string(connections) + " database connections (threads, chores, upkeep), postgres.pool_max is " +
+                     std::to_string(settings.postgres.pool_max) + ". Do: raise it, or lower worker." + name() + ".concurrency");
+  parts_.metrics.worker(name()).pool_connections.set(static_cast<double>(connections));
   std::map<std::string, Instant> created;
   std::vector<LaneSpec> specs = parts_.spec.lanes;
   specs.push_back(replay_lane(parts_.spec.name));
@@ -145,7 +150,7 @@ void WorkerProcess::start(Deadline deadline) {
     std::string label = "cutover " + name() + " " + std::to_string(thread) + " " + parts_.instance;
     return std::make_unique<postgres::PgTransactionSource>(
         postgres_options(parts_.settings, label),
-        postgres::Identity{name(), parts_.instance, parts_.build.version, static_cast<int>(thread)});
+        postgres::Identity{name(), parts_.instance, parts_.build.version, static_cast<int>(thread), !parts_.relay.enabled()});
   };
   loop_ = std::make_unique<ConsumerLoop>(ConsumerLoop::Parts{parts_.spec, lanes_, *source_, transactions, parts_.clock, seeded_random,
                                                              parts_.metrics, parts_.health, [this] { parts_.relay.wake(); }, options});
@@ -174,7 +179,7 @@ void WorkerProcess::arm_schedules() {
 void WorkerProcess::run_chore(const Chore& chore, std::stop_token stop) {
   postgres::PgTransactionSource transactions(
       postgres_options(parts_.settings, "cutover " + name() + " " + chore.name + " " + parts_.instance),
-      postgres::Identity{name(), parts_.instance, parts_.build.version, -1});
+      postgres::Identity{name(), parts_.instance, parts_.build.version, -1, !parts_.relay.enabled()});
   EventIds ids(parts_.clock, seeded_random());
   Heartbeat heart = parts_.health.add_loop(name() + " " + chore.name, std::chrono::minutes(5));
   bool more = false;

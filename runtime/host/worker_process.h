@@ -28,6 +28,7 @@ class RelayProcess {
   void start(Deadline deadline);
   void stop();
   void wake();
+  bool enabled() const { return enabled_; }
 
  private:
   const Settings& settings_;

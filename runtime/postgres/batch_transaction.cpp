@@ -88,8 +88,8 @@ void queue_outbox_rows(Connection& connection, std::string_view worker, std::spa
                              view(schedules)});
 }
 
-PgBatchTransaction::PgBatchTransaction(Connection& connection, const Identity& identity, bool remove_started)
-    : connection_(connection), identity_(identity), remove_started_(remove_started) {}
+PgBatchTransaction::PgBatchTransaction(Connection& connection, const Identity& identity, bool& started)
+    : connection_(connection), identity_(identity), started_(started) {}
 
 PgBatchTransaction::~PgBatchTransaction() {
   if (begun_ && !committed_) connection_.rollback();
@@ -209,13 +209,15 @@ void PgBatchTransaction::forget_attempts(std::span<const std::uint64_t> sequence
 void PgBatchTransaction::commit() {
   begin();
   flush_outbox();
-  if (remove_started_)
+  if (outgoing_ && identity_.notify) connection_.queue("SELECT pg_notify('cutover_outbox', '')");
+  if (started_)
     connection_.queue("DELETE FROM cutover.started WHERE instance = $1::text AND thread = $2::bigint",
                       {std::string_view(identity_.instance), std::int64_t{identity_.thread}});
   connection_.queue("COMMIT");
   connection_.flush();
   connection_.reset_search_path();
   committed_ = true;
+  started_ = false;
 }
 
 }  // namespace cutover::postgres

@@ -14,12 +14,14 @@ struct Identity {
   std::string instance;  // unique to this process
   std::string build;     // version and commit
   int thread = 0;        // number of the connection within the process
+  bool notify = false;   // tell relays of other processes about new rows
 };
 
 // The transaction of one batch on a connection that it borrows.
 class PgBatchTransaction final : public BatchTransaction {
  public:
-  PgBatchTransaction(Connection& connection, const Identity& identity, bool remove_started);
+  // started  whether a row of cutover.started waits to be removed; the commit removes it and clears this
+  PgBatchTransaction(Connection& connection, const Identity& identity, bool& started);
   ~PgBatchTransaction() override;
 
   Claims claim(const Origin& origin, std::span<const ClaimItem> items) override;
@@ -40,7 +42,7 @@ class PgBatchTransaction final : public BatchTransaction {
 
   Connection& connection_;
   const Identity& identity_;
-  bool remove_started_;
+  bool& started_;
   bool begun_ = false;
   bool committed_ = false;
   bool shadow_ = false;

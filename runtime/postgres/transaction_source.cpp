@@ -13,7 +13,7 @@ void PgTransactionSource::ensure_connected() {
 
 std::unique_ptr<BatchTransaction> PgTransactionSource::begin() {
   ensure_connected();
-  return std::make_unique<PgBatchTransaction>(connection_, identity_, std::exchange(started_, false));
+  return std::make_unique<PgBatchTransaction>(connection_, identity_, started_);
 }
 
 std::vector<Past> PgTransactionSource::start_redelivered(const Origin& origin, std::span<const std::uint64_t> sequences,

@@ -20,7 +20,7 @@ class PgTransactionSource final : public TransactionSource {
 
   Connection connection_;
   Identity identity_;
-  bool started_ = false;  // a row of cutover.started waits for the next commit
+  bool started_ = false;  // a row of cutover.started waits for a commit that removes it
 };
 
 }  // namespace cutover::postgres
