@@ -14,7 +14,8 @@ Live live_configs(StreamAdmin& admin) {
   Live live;
   for (json& info : admin.streams()) {
     json& config = info["config"];
-    live[config.value("name", std::string())] = std::move(config);
+    std::string name = config.value("name", std::string());
+    live.emplace(std::move(name), std::move(config));
   }
   return live;
 }
