@@ -7,6 +7,7 @@ namespace cutover::cli {
 // One function per command group; each adds its commands to the shell, which outlives them.
 void add_run(Shell& shell);
 void add_relay(Shell& shell);
+void add_streams(Shell& shell);
 void add_config(Shell& shell);
 void add_version(Shell& shell);
 void add_completion(Shell& shell);

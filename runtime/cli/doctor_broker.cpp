@@ -7,9 +7,11 @@
 #include "runtime/cli/jetstream.h"
 #include "runtime/cli/output.h"
 #include "runtime/cli/server_greeting.h"
+#include "runtime/cli/topology_files.h"
 #include "runtime/host/settings_table.h"
 #include "runtime/nats/api.h"
 #include "runtime/postgres/session.h"
+#include "streams/topology_plan.h"
 
 namespace cutover::cli {
 namespace {
@@ -46,10 +48,10 @@ Check server_check(const std::string& url, std::chrono::milliseconds timeout, bo
 
 Check account_check(JetStream& jetstream) {
   const auto info = jetstream.ask("INFO");
-  const auto used = info->value("storage", std::uint64_t{0});
-  const auto limit = info->value("/limits/max_storage"_json_pointer, std::int64_t{-1});
+  const auto used = info.value("storage", std::uint64_t{0});
+  const auto limit = info.value("/limits/max_storage"_json_pointer, std::int64_t{-1});
   Check check{"jetstream account", State::ok,
-              fmt::format("{} streams, {:.1f} MiB stored of {}", info->value("streams", 0),
+              fmt::format("{} streams, {:.1f} MiB stored of {}", info.value("streams", 0),
                           static_cast<double>(used) / (1024 * 1024),
                           limit < 0 ? "no limit"
                                     : fmt::format("{:.1f} MiB", static_cast<double>(limit) / (1024 * 1024))),
@@ -59,6 +61,19 @@ Check account_check(JetStream& jetstream) {
     check.what_to_do = "Raise the account's storage limit: a full stream refuses the outbox.";
   }
   return check;
+}
+
+Check topology_check(const Settings& settings, JetStream& jetstream) {
+  const Topology topology = topology_of(settings);
+  Check check{"topology", State::ok, counted(topology.streams.size(), "stream") + " as the files want them",
+              ""};
+  std::string differences;
+  for (const Change& change : plan(topology, jetstream.admin()))
+    if (change.kind != Change::Kind::unmanaged)
+      differences += (differences.empty() ? "" : "; ") + to_text(change);
+  if (differences.empty()) return check;
+  return {check.name, State::fail, differences,
+          "See `cutover streams plan`, then run `cutover streams apply`."};
 }
 
 std::set<std::string> streams_of(const Settings& settings) {
@@ -75,7 +90,7 @@ Check lives_check(const Settings& settings, JetStream& jetstream) {
   std::string other;
   std::size_t known = 0;
   for (const std::string& stream : streams_of(settings)) {
-    const auto info = jetstream.ask("STREAM.INFO." + stream);
+    const auto info = jetstream.admin().stream(stream);
     const auto table = session.query(
         "SELECT (extract(epoch FROM created_at) * 1e6)::bigint, incarnation FROM cutover.streams WHERE "
         "stream = $1 "
@@ -100,7 +115,7 @@ Check broker_clock_check(const Settings& settings, JetStream& jetstream) {
   const SystemClock clock;
   for (const std::string& stream : streams_of(settings)) {
     Instant before = clock.now();
-    const auto info = jetstream.ask("STREAM.INFO." + stream);
+    const auto info = jetstream.admin().stream(stream);
     if (!info) continue;
     std::string told = info->value("ts", "");
     if (told.empty()) {
@@ -112,8 +127,8 @@ Check broker_clock_check(const Settings& settings, JetStream& jetstream) {
                                                         {"ack_policy", "none"},
                                                         {"mem_storage", true},
                                                         {"inactive_threshold", 1'000'000'000}}}});
-      told = consumer->value("created", "");
-      jetstream.ask("CONSUMER.DELETE." + stream + "." + consumer->value("name", ""));
+      told = consumer.value("created", "");
+      jetstream.admin().delete_consumer(stream, consumer.value("name", ""));
     }
     const auto theirs = parse_api_time(told);
     if (theirs) return clock_check("nats clock", "the broker's clock", *theirs - before);
@@ -151,6 +166,7 @@ std::vector<Check> check_broker(const Settings& settings) {
     return checks;
   }
   checks.push_back(guarded("jetstream account", [&] { return account_check(*jetstream); }));
+  checks.push_back(guarded("topology", [&] { return topology_check(settings, *jetstream); }));
   checks.push_back(guarded("stream incarnations", [&] { return lives_check(settings, *jetstream); }));
   checks.push_back(guarded("nats clock", [&] { return broker_clock_check(settings, *jetstream); }));
   return checks;

@@ -3,6 +3,9 @@
 int main(int argc, char** argv) {
   using namespace cutover;
   cli::Shell shell({});
+  cli::add_run(shell);
+  cli::add_relay(shell);
+  cli::add_streams(shell);
   cli::add_doctor(shell);
   cli::add_config(shell);
   cli::add_status(shell);

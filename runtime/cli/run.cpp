@@ -3,7 +3,6 @@
 #include "runtime/cli/commands.h"
 #include "runtime/host/build_info.h"
 #include "runtime/host/host.h"
-#include "runtime/observe/log.h"
 
 namespace cutover::cli {
 namespace {
@@ -13,17 +12,8 @@ struct Options {
   bool no_relay = false;
 };
 
-LogFormat format_of(const Settings& settings) {
-  if (settings.log.format == "json") return LogFormat::json;
-  if (settings.log.format == "text") return LogFormat::text;
-  return log_format_for_stderr();
-}
-
 int run(const Shell& shell, const std::vector<std::string>& workers, bool relay) {
   const Settings settings = shell.load_settings().values;
-  const SystemClock clock;
-  Logger logger(format_of(settings), parse_log_level(settings.log.level).value_or(LogLevel::info), clock);
-  const ProcessLogger use(logger);
   HostOptions options;
   options.settings = settings;
   options.workers = workers;

@@ -83,9 +83,11 @@ CLI::App* Shell::add(CLI::App& parent, const std::string& name, const std::strin
   return command;
 }
 
-CLI::App* Shell::add_group(const std::string& name, const std::string& description) {
+CLI::App* Shell::add_group(const std::string& name, const std::string& description,
+                           const std::string& example) {
   CLI::App* group = app_.add_subcommand(name, description);
   group->require_subcommand(1);
+  group->footer("Example:\n  " + example);
   return group;
 }
 

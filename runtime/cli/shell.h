@@ -40,7 +40,7 @@ class Shell {
   CLI::App* add(CLI::App& parent, const std::string& name, const std::string& description,
                 const std::string& example, std::function<int()> action);
   // Adds a command that only has commands of its own.
-  CLI::App* add_group(const std::string& name, const std::string& description);
+  CLI::App* add_group(const std::string& name, const std::string& description, const std::string& example);
 
   // Reads file, environment and flags. Throws SettingsError.
   LoadedSettings load_settings() const;

@@ -76,10 +76,10 @@ LaneStatus read_lane(JetStream& jetstream, const std::string& worker, const Lane
                   .stream = spec.stream,
                   .consumer = worker + "-" + spec.name,
                   .priority = spec.priority};
-  const auto stream = jetstream.ask("STREAM.INFO." + spec.stream);
+  const auto stream = jetstream.admin().stream(spec.stream);
   if (!stream) return lane;
   lane.last_sequence = stream->value("/state/last_seq"_json_pointer, std::uint64_t{0});
-  const auto consumer = jetstream.ask("CONSUMER.INFO." + spec.stream + "." + lane.consumer);
+  const auto consumer = jetstream.admin().consumer(spec.stream, lane.consumer);
   if (!consumer) return lane;
   lane.exists = true;
   lane.pending = consumer->value("num_pending", std::uint64_t{0});

@@ -75,6 +75,11 @@ struct Settings {
     std::uint64_t message_bytes_max = 256 * 1024;
   } limits;
 
+  struct Streams {
+    std::string directory;
+    std::string environment;
+  } streams;
+
   struct Search {
     std::chrono::milliseconds stale_after{60'000};
     std::uint64_t chunk_documents = 2'000;
