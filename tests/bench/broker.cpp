@@ -52,8 +52,9 @@ void Broker::empty_stream(const std::string& stream, const std::string& subject)
   if (js_GetStreamInfo(&info, jetstream_, stream.c_str(), nullptr, &code) == NATS_OK) {
     jsStreamInfo_Destroy(info);
     jsConsumerInfoList* consumers = nullptr;
-    check(js_Consumers(&consumers, jetstream_, stream.c_str(), nullptr, &code), "listing consumers");
-    for (int i = 0; i < consumers->Count; ++i)
+    const natsStatus listed = js_Consumers(&consumers, jetstream_, stream.c_str(), nullptr, &code);
+    if (listed != NATS_NOT_FOUND) check(listed, "listing consumers");
+    for (int i = 0; consumers != nullptr && i < consumers->Count; ++i)
       check(js_DeleteConsumer(jetstream_, stream.c_str(), consumers->List[i]->Name, nullptr, &code),
             "deleting a consumer");
     jsConsumerInfoList_Destroy(consumers);

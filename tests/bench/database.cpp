@@ -58,7 +58,7 @@ void Database::empty_job_tables() {
   run("CHECKPOINT");
 }
 
-void Database::check_applied(const Expected& expected, bool with_keys) {
+void Database::check_applied(const Expected& expected, const std::string& count_keys) {
   const auto expect = [&](const char* what, const std::string& sql, std::uint64_t wanted) {
     const std::int64_t found = integer(sql);
     if (found != static_cast<std::int64_t>(wanted))
@@ -67,7 +67,7 @@ void Database::check_applied(const Expected& expected, bool with_keys) {
   expect("subjects", "SELECT count(*) FROM bench.subject_state", expected.subjects);
   expect("sum of versions", "SELECT coalesce(sum(version), 0)::bigint FROM bench.subject_state",
          expected.version_sum);
-  if (with_keys) expect("idempotency keys", "SELECT count(*) FROM bench.idempotency", expected.keys);
+  expect("idempotency keys", count_keys, expected.keys);
 }
 
 }  // namespace cutover::bench

@@ -21,8 +21,8 @@ class Database {
   // before.
   void empty_job_tables();
   // Checks that every event of the load was applied exactly once.
-  //   with_keys  also that the keys stand in `bench.idempotency`
-  void check_applied(const Expected& expected, bool with_keys);
+  //   count_keys  a query for the number of idempotency keys that were noted
+  void check_applied(const Expected& expected, const std::string& count_keys);
 
   void run(const std::string& sql);
   // The first cell of the first row.

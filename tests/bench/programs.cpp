@@ -1,14 +1,13 @@
 #include "tests/bench/programs.h"
 
 #include <algorithm>
-#include <memory>
+#include <limits>
 #include <stdexcept>
 #include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "tests/bench/child_process.h"
 #include "tests/bench/measurement.h"
 
 namespace cutover::bench {
@@ -19,8 +18,30 @@ using nlohmann::json;
 
 constexpr const char* kStreamSubject = "profile.>";
 const ConsumerName kConsumer{};
+// The runtime does not start without it.
+constexpr const char* kReplayStream = "REPLAY";
+constexpr const char* kReplaySubject = "replay.>";
 constexpr auto kRunLimit = 10min;
 constexpr auto kEndLimit = 60s;
+constexpr auto kPoll = 20ms;
+
+// What the runtime wrote in earlier runs; the big table of marks keeps what `fill_ledger` put there.
+constexpr const char* kEmptyLedger = R"sql(
+TRUNCATE cutover.marks_0, cutover.marks_1, cutover.settlements, cutover.attempts, cutover.started, cutover.outbox;
+DELETE FROM cutover.marks WHERE marked_at > now() - interval '1 hour';
+)sql";
+
+// How many keys a run has noted as applied.
+constexpr const char* kKeys = "SELECT count(*) FROM bench.idempotency";
+constexpr const char* kMarks = R"sql(
+SELECT (SELECT count(*) FROM cutover.marks_0) + (SELECT count(*) FROM cutover.marks_1) +
+       (SELECT count(*) FROM cutover.marks WHERE marked_at > now() - interval '1 hour')
+)sql";
+
+constexpr const char* kFillMarks = R"sql(
+INSERT INTO cutover.marks (key, stream_id, sequence, marked_at)
+SELECT gen_random_uuid(), 1, n, now() - interval '1 day' FROM generate_series(1, {}) n
+)sql";
 
 Expected expected_of(const Workload& workload, std::uint64_t seed) {
   EventSequence sequence({.seed = seed, .subjects = workload.subjects, .random_keys = workload.random_keys});
@@ -28,14 +49,15 @@ Expected expected_of(const Workload& workload, std::uint64_t seed) {
   return sequence.expected();
 }
 
-Figures combine(const std::vector<json>& lines) {
+// `events` counts deliveries; the runtime's own count leaves out what its ledger knew already.
+Figures combine(const std::vector<json>& lines, double events) {
   Figures figures;
-  std::int64_t first = lines.front()["first_us"], last = 0;
-  double events = 0, cpu = 0, transactions = 0;
+  std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = 0;
+  double cpu = 0, transactions = 0;
   for (const json& line : lines) {
+    if (line["events"] == 0) continue;  // the other process was quicker
     first = std::min(first, line["first_us"].get<std::int64_t>());
     last = std::max(last, line["last_us"].get<std::int64_t>());
-    events += line["events"].get<double>();
     cpu += line["cpu_s"].get<double>();
     transactions += line["transactions"].get<double>();
     figures.rss_mib = std::max(figures.rss_mib, line["rss_mib"].get<double>());
@@ -58,17 +80,26 @@ Programs::Programs(Site site)
       database_(site_.postgres),
       seed_(static_cast<std::uint64_t>(wall_us()) / 1'000'000 % 1'000'000) {
   database_.create_job_tables();
+  broker_.empty_stream(kReplayStream, kReplaySubject);
 }
 
 const std::vector<std::string>& Programs::kinds() {
   static const std::vector<std::string> kinds{"broker", "database", "bare_loop", "go_per_event",
-                                              "go_batched"};
+                                              "go_batched", "runtime"};
   return kinds;
 }
 
 std::vector<std::string> Programs::command(const std::string& kind, const Workload& workload,
                                            std::uint64_t seed) const {
   std::vector<std::string> argv;
+  if (kind == "runtime")
+    return {site_.programs + "/bench_runtime",
+            "--nats",
+            site_.nats,
+            "--postgres",
+            site_.postgres,
+            "--latency-skip",
+            std::to_string(workload.warm_up)};
   if (kind == "go_per_event" || kind == "go_batched") {
     argv = {site_.programs + "/bench_" + kind};
   } else {
@@ -101,6 +132,7 @@ std::vector<std::string> Programs::load_command(const Workload& workload, std::u
 void Programs::reset(const std::string& kind) {
   broker_.empty_stream(kConsumer.stream, kStreamSubject);
   if (kind != "runtime") broker_.create_consumer(kConsumer, kStreamSubject);
+  database_.run(kEmptyLedger);
   database_.empty_job_tables();
 }
 
@@ -118,17 +150,38 @@ Figures Programs::run(const std::string& kind, const Workload& workload, int pro
   for (int i = 0; i < processes; ++i)
     running.push_back(std::make_unique<ChildProcess>(command(kind, workload, seed)));
   if (workload.rate > 0) load();
+  // The others end by themselves when they have seen every event.
+  if (kind == "runtime") {
+    await_settled(running);
+    for (const auto& program : running) program->terminate();
+  }
   std::vector<json> lines;
   for (const auto& program : running) {
     lines.push_back(json::parse(program->read_line(kRunLimit)));
     program->wait(kEndLimit);
   }
-  if (kind != "broker") database_.check_applied(expected_of(workload, seed), kind != "runtime");
-  return combine(lines);
+  if (kind != "broker")
+    database_.check_applied(expected_of(workload, seed), kind == "runtime" ? kMarks : kKeys);
+  return combine(lines, static_cast<double>(workload.events));
+}
+
+void Programs::await_settled(const std::vector<std::unique_ptr<ChildProcess>>& running) {
+  const auto deadline = std::chrono::steady_clock::now() + kRunLimit;
+  for (;;) {
+    const std::optional<Backlog> left = broker_.backlog(kConsumer);
+    if (left && left->pending == 0 && left->ack_pending == 0) return;
+    if (std::chrono::steady_clock::now() > deadline)
+      throw std::runtime_error("runtime: the backlog is not settled");
+    for (const auto& program : running)
+      if (!program->running()) throw std::runtime_error("bench_runtime ended before the backlog was settled");
+    std::this_thread::sleep_for(kPoll);
+  }
 }
 
 void Programs::fill_ledger(std::uint64_t random_keys) {
-  ledger_keys_ = random_keys;
+  database_.run("TRUNCATE cutover.marks");
+  database_.run(fmt::format(kFillMarks, random_keys));
+  database_.run("VACUUM ANALYZE cutover.marks");
 }
 
 }  // namespace cutover::bench

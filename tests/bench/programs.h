@@ -2,11 +2,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "tests/bench/broker.h"
+#include "tests/bench/child_process.h"
 #include "tests/bench/database.h"
 #include "tests/bench/event_sequence.h"
 
@@ -59,7 +61,7 @@ class Programs {
                                    std::uint64_t seed) const;
   std::vector<std::string> load_command(const Workload& workload, std::uint64_t seed) const;
   void reset(const std::string& kind);
-  void await_settled();
+  void await_settled(const std::vector<std::unique_ptr<ChildProcess>>& running);
 
   const Site site_;
   Broker broker_;
@@ -67,7 +69,6 @@ class Programs {
   // Another one for each load, also of earlier drivers: the broker's duplicate window remembers their event
   // ids.
   std::uint64_t seed_;
-  std::uint64_t ledger_keys_ = 0;
 };
 
 }  // namespace cutover::bench
