@@ -149,17 +149,24 @@ std::vector<Item*> BatchEngine::State::prepare(std::vector<Message>& messages) {
     item.message = &m;
     item.sequence = lane->replay ? number(m.header("Cutover-Origin-Sequence")) : m.stream_sequence;
   }
-  std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
-    return a.sequence != b.sequence ? a.sequence < b.sequence : a.message->deliveries < b.message->deliveries;
-  });
+  std::vector<Item*> order;
+  order.reserve(items.size());
+  for (Item& item : items) order.push_back(&item);
+  auto before_in_stream = [](const Item* a, const Item* b) {
+    return a->sequence != b->sequence ? a->sequence < b->sequence : a->message->deliveries < b->message->deliveries;
+  };
+  // Deliveries come in stream order, unless something was given back.
+  if (!std::is_sorted(order.begin(), order.end(), before_in_stream))
+    std::stable_sort(order.begin(), order.end(), before_in_stream);
   std::vector<Item*> batch;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (i + 1 < items.size() && items[i + 1].sequence == items[i].sequence) {
-      items[i].done = true;
+  batch.reserve(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (i + 1 < order.size() && order[i + 1]->sequence == order[i]->sequence) {
+      order[i]->done = true;
       continue;
     }
-    parse(items[i]);
-    batch.push_back(&items[i]);
+    parse(*order[i]);
+    batch.push_back(order[i]);
   }
   return batch;
 }
