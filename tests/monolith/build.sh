@@ -39,5 +39,9 @@ case "$1" in
     ;;
   --test) "$go" test "${ours[@]}" ;;
   -*) fail "unknown option $1" "tests/monolith/build.sh OUTPUT | --check | --test" ;;
-  *) "$go" build -o "$1" cutover/monolith/cmd/monolith ;;
+  *)
+    # The build's name in cutover.instances: a hash of the sources.
+    build=$(cd "$here" && find . -type f -name '*.go' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-12)
+    "$go" build -ldflags "-X main.build=$build" -o "$1" cutover/monolith/cmd/monolith
+    ;;
 esac

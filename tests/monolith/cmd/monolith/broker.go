@@ -9,6 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+const flushWait = 5 * time.Second
+
 func natsFlag(set *flag.FlagSet) *string {
 	return set.String("nats", os.Getenv("NATS_URL"), "broker `URL`, default $NATS_URL")
 }
