@@ -52,7 +52,8 @@ constexpr Field kFields[] = {
 };
 
 const Field* find_field(const std::string& name) {
-  auto found = std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& f) { return f.name == name; });
+  auto found =
+      std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& f) { return f.name == name; });
   return found == std::end(kFields) ? nullptr : found;
 }
 
@@ -66,9 +67,10 @@ std::optional<std::string> subject_problem(const json& value) {
     std::string token = subject.substr(from, last ? dot : dot - from);
     from = dot + 1;
     bool wildcard = token.find_first_of("*>") != std::string::npos;
-    if (token.empty() || token.find_first_of(" \t\r\n") != std::string::npos || (wildcard && token.size() > 1) ||
-        (token == ">" && !last))
-      return "\"" + subject + "\" is no subject: wanted tokens between dots, * for one of them, > at the end for the rest";
+    if (token.empty() || token.find_first_of(" \t\r\n") != std::string::npos ||
+        (wildcard && token.size() > 1) || (token == ">" && !last))
+      return "\"" + subject +
+             "\" is no subject: wanted tokens between dots, * for one of them, > at the end for the rest";
   }
   return std::nullopt;
 }
@@ -97,7 +99,8 @@ std::optional<std::string> field_problem(const std::string& name, const json& va
       if (!value.is_string()) return "must be a string";
       break;
     case Kind::choice:
-      if (!value.is_string() || field->choices.find("|" + value.get<std::string>() + "|") == std::string_view::npos) {
+      if (!value.is_string() ||
+          field->choices.find("|" + value.get<std::string>() + "|") == std::string_view::npos) {
         std::string list(field->choices.substr(1, field->choices.size() - 2));
         for (std::size_t at; (at = list.find('|')) != std::string::npos;) list.replace(at, 1, " or ");
         return "must be " + list;
@@ -113,8 +116,10 @@ std::optional<std::string> field_problem(const std::string& name, const json& va
       if (!value.is_number_integer() || value < -1) return "must be a whole number, or -1 for no limit";
       break;
     case Kind::duration:
-      if (!value.is_number_integer() || value < 0) return "must be a whole number of nanoseconds, 0 for no limit";
-      if (value > 0 && value < 100'000'000) return "is in nanoseconds, and must be at least 100000000 (0.1 s)";
+      if (!value.is_number_integer() || value < 0)
+        return "must be a whole number of nanoseconds, 0 for no limit";
+      if (value > 0 && value < 100'000'000)
+        return "is in nanoseconds, and must be at least 100000000 (0.1 s)";
       break;
     case Kind::subjects:
       if (!value.is_array() || value.empty()) return "must be a list of at least one subject";
@@ -133,14 +138,17 @@ std::optional<std::string> field_problem(const std::string& name, const json& va
 
 bool same_value(const std::string& name, const json& a, const json& b) {
   const Field* field = find_field(name);
-  if (field && (field->kind == Kind::limit || field->kind == Kind::duration)) return limit_of(a) == limit_of(b);
+  if (field && (field->kind == Kind::limit || field->kind == Kind::duration))
+    return limit_of(a) == limit_of(b);
   if (field && field->kind == Kind::subjects) return subjects_of(a) == subjects_of(b);
   if (field && field->kind == Kind::flag) {
     auto on = [](const json& value) { return value.is_boolean() && value.get<bool>(); };
     return on(a) == on(b);
   }
   if (field && field->kind == Kind::text && name != "name") {
-    auto text = [](const json& value) { return value.is_string() ? value.get<std::string>() : std::string(); };
+    auto text = [](const json& value) {
+      return value.is_string() ? value.get<std::string>() : std::string();
+    };
     return text(a) == text(b);
   }
   return a == b;
@@ -149,10 +157,13 @@ bool same_value(const std::string& name, const json& a, const json& b) {
 FieldChange judge_change(const std::string& name, const json& from, const json& to) {
   static constexpr std::string_view kFixed[] = {"storage", "retention", "max_consumers", "mirror", "sealed"};
   static constexpr std::string_view kOneWay[] = {"deny_delete", "deny_purge"};
-  auto is_in = [&](auto& list) { return std::find(std::begin(list), std::end(list), name) != std::end(list); };
+  auto is_in = [&](auto& list) {
+    return std::find(std::begin(list), std::end(list), name) != std::end(list);
+  };
   if (is_in(kFixed))
     return {FieldEffect::impossible,
-            "cannot be changed while the stream exists; drain it, delete it by hand (`nats stream rm`), apply, and "
+            "cannot be changed while the stream exists; drain it, delete it by hand (`nats stream rm`), "
+            "apply, and "
             "declare its new life with `cutover incarnation start`"};
   if (is_in(kOneWay) && to == false)
     return {FieldEffect::impossible, "cannot be taken back while the stream exists"};
@@ -161,7 +172,8 @@ FieldChange judge_change(const std::string& name, const json& from, const json& 
     std::set<std::string> wanted = subjects_of(to);
     for (const std::string& subject : subjects_of(from))
       if (!wanted.contains(subject)) lost += (lost.empty() ? "" : ", ") + subject;
-    if (!lost.empty()) return {FieldEffect::destructive, "new messages on " + lost + " are no longer kept here"};
+    if (!lost.empty())
+      return {FieldEffect::destructive, "new messages on " + lost + " are no longer kept here"};
   }
   if ((name == "max_age" || name == "max_msgs" || name == "max_bytes" || name == "max_msgs_per_subject") &&
       limit_of(to) < limit_of(from))
@@ -174,15 +186,19 @@ FieldChange judge_change(const std::string& name, const json& from, const json& 
 std::string show_value(const std::string& name, const json& value) {
   if (value.is_null()) return "unset";
   const Field* field = find_field(name);
-  bool limited = field && (field->kind == Kind::limit || field->kind == Kind::duration) && value.is_number_integer();
+  bool limited =
+      field && (field->kind == Kind::limit || field->kind == Kind::duration) && value.is_number_integer();
   if (limited && limit_of(value) == INT64_MAX) return "unlimited";
   if (limited && field->kind == Kind::duration) {
     struct Unit {
       std::int64_t nanoseconds;
       const char* text;
     };
-    static constexpr Unit kUnits[] = {
-        {86'400'000'000'000, "d"}, {3'600'000'000'000, "h"}, {60'000'000'000, "m"}, {1'000'000'000, "s"}, {1'000'000, "ms"}};
+    static constexpr Unit kUnits[] = {{86'400'000'000'000, "d"},
+                                      {3'600'000'000'000, "h"},
+                                      {60'000'000'000, "m"},
+                                      {1'000'000'000, "s"},
+                                      {1'000'000, "ms"}};
     std::int64_t duration = value.get<std::int64_t>();
     for (const Unit& unit : kUnits)
       if (duration % unit.nanoseconds == 0) return std::to_string(duration / unit.nanoseconds) + unit.text;

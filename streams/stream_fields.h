@@ -14,8 +14,8 @@ enum class FieldEffect {
   impossible,   // the server refuses it
 };
 
-// Why a file's value for a field is not what the API takes; nullopt when it is. Unknown fields are refused too: the
-// server would ignore a misspelt one.
+// Why a file's value for a field is not what the API takes; nullopt when it is. Unknown fields are refused
+// too: the server would ignore a misspelt one.
 std::optional<std::string> field_problem(const std::string& field, const nlohmann::json& value);
 
 // True when both mean the same to the server: order of subjects, 0 and -1 for "no limit".

@@ -21,7 +21,9 @@ std::vector<fs::path> json_files(const fs::path& directory) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory, error))
     if (entry.is_regular_file() && entry.path().extension() == ".json") files.push_back(entry.path());
-  if (error) throw problem(directory, "cannot be read: " + error.message() + "; name the directory with --streams-dir");
+  if (error)
+    throw problem(directory,
+                  "cannot be read: " + error.message() + "; name the directory with --streams-dir");
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -32,10 +34,12 @@ json read_json(const fs::path& path) {
   if (!file || !(text << file.rdbuf())) throw problem(path, "cannot be read; check its permissions");
   try {
     json value = json::parse(text.str());
-    if (!value.is_object()) throw problem(path, "must hold one JSON object, a stream configuration of the JetStream API");
+    if (!value.is_object())
+      throw problem(path, "must hold one JSON object, a stream configuration of the JetStream API");
     return value;
   } catch (const json::parse_error& error) {
-    std::string what = error.what();  // "[json.exception.parse_error.101] parse error at line 2, column 3: ..."
+    std::string what =
+        error.what();  // "[json.exception.parse_error.101] parse error at line 2, column 3: ..."
     if (std::size_t end = what.find("] "); end != std::string::npos) what.erase(0, end + 2);
     throw problem(path, what);
   }
@@ -50,8 +54,8 @@ void check_name(const fs::path& path, const json& config) {
   auto name = config.find("name");
   if (name == config.end()) throw problem(path, "field name is missing; it must be " + path.stem().string());
   if (*name != path.stem().string())
-    throw problem(path, "field name is " + name->dump() + " but the file is called " + path.filename().string() +
-                            "; make them equal");
+    throw problem(path, "field name is " + name->dump() + " but the file is called " +
+                            path.filename().string() + "; make them equal");
 }
 
 void check_subjects(const std::vector<StreamFile>& streams) {
@@ -97,14 +101,16 @@ Topology load_topology(const fs::path& directory, const std::string& environment
     check_name(path, stream.config);
     topology.streams.push_back(std::move(stream));
   }
-  if (topology.streams.empty()) throw problem(directory, "holds no *.json file; name the directory with --streams-dir");
+  if (topology.streams.empty())
+    throw problem(directory, "holds no *.json file; name the directory with --streams-dir");
 
   if (!environment.empty()) {
     for (const fs::path& path : json_files(directory / environment)) {
       auto base = std::find_if(topology.streams.begin(), topology.streams.end(),
                                [&](const StreamFile& s) { return s.name == path.stem().string(); });
       if (base == topology.streams.end())
-        throw problem(path, "overrides a stream that has no file in " + directory.string() + "; add that first");
+        throw problem(path,
+                      "overrides a stream that has no file in " + directory.string() + "; add that first");
       json overlay = read_json(path);
       check_name(path, overlay);
       for (const auto& [field, value] : overlay.items())

@@ -27,8 +27,8 @@ struct Topology {
   std::string environment;          // the overlay that was applied, empty for none
 };
 
-// Where the files are unless told otherwise: streams/ of the source tree in a build, share/cutover/streams when
-// installed.
+// Where the files are unless told otherwise: streams/ of the source tree in a build, share/cutover/streams
+// when installed.
 std::filesystem::path default_topology_directory();
 
 // Reads every *.json of `directory`, one stream each, and merges the file of the same name from

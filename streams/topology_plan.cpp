@@ -33,8 +33,8 @@ std::string taken_by_other(const Topology& topology, const Live& live, const jso
     for (const json& wanted : subjects)
       for (const json& held : config["subjects"])
         if (subjects_overlap(wanted.get<std::string>(), held.get<std::string>()))
-          return "subject " + wanted.get<std::string>() + " overlaps with " + held.get<std::string>() + " of stream " +
-                 name + ", which no file names; add a file for it, or change one of the two";
+          return "subject " + wanted.get<std::string>() + " overlaps with " + held.get<std::string>() +
+                 " of stream " + name + ", which no file names; add a file for it, or change one of the two";
   }
   return {};
 }
@@ -98,10 +98,14 @@ std::vector<std::string> order_of(const std::vector<Change>& changes) {
 std::string to_text(const Change& change) {
   std::string text = change.stream + ": ";
   switch (change.kind) {
-    case Change::Kind::create: text += "create for " + change.to.value("subjects", json::array()).dump(); break;
-    case Change::Kind::unmanaged: return text + "is on the server but in no file; left alone";
+    case Change::Kind::create:
+      text += "create for " + change.to.value("subjects", json::array()).dump();
+      break;
+    case Change::Kind::unmanaged:
+      return text + "is on the server but in no file; left alone";
     case Change::Kind::update:
-      text += change.field + " " + show_value(change.field, change.from) + " -> " + show_value(change.field, change.to);
+      text += change.field + " " + show_value(change.field, change.from) + " -> " +
+              show_value(change.field, change.to);
       break;
   }
   if (change.effect == FieldEffect::destructive) text += " (destructive: " + change.consequence + ")";
@@ -118,7 +122,8 @@ std::vector<Change> apply(const Topology& topology, StreamAdmin& admin, bool all
   std::vector<Change> changes = compare(topology, live);
   refuse(changes, FieldEffect::impossible, "the server cannot do this:");
   if (!allow_destructive)
-    refuse(changes, FieldEffect::destructive, "this would lose something; use --allow-destructive if it is meant:");
+    refuse(changes, FieldEffect::destructive,
+           "this would lose something; use --allow-destructive if it is meant:");
 
   std::vector<Change> done;
   for (const std::string& name : order_of(changes)) {

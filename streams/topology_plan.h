@@ -27,13 +27,15 @@ struct Change {
 // "CONTACT: max_age 30d -> 7d (destructive: messages beyond the new limit are deleted at once)"
 std::string to_text(const Change& change);
 
-// What `apply` would do. Empty but for unmanaged streams: the server is as the files want it. Throws BrokerError.
+// What `apply` would do. Empty but for unmanaged streams: the server is as the files want it. Throws
+// BrokerError.
 std::vector<Change> plan(const Topology& topology, StreamAdmin& admin);
 
-// Makes the server as the files want it. Everything is checked before the first change; streams that give subjects up
-// change before those that take them. Applying again after a failure goes on where it stopped.
+// Makes the server as the files want it. Everything is checked before the first change; streams that give
+// subjects up change before those that take them. Applying again after a failure goes on where it stopped.
 //   returns  what was changed
-//   throws   TopologyError when a change is impossible, or destructive without `allow_destructive`: nothing was changed
+//   throws   TopologyError when a change is impossible, or destructive without `allow_destructive`: nothing
+//   was changed
 //            BrokerError when the server fails or refuses on the way; what() tells what was changed before
 std::vector<Change> apply(const Topology& topology, StreamAdmin& admin, bool allow_destructive = false);
 

@@ -34,7 +34,8 @@ std::optional<AckReply> parse_ack_reply(std::string_view subject) {
   reply.stream = token[0];
   reply.consumer = token[1];
   if (!number(token[2], reply.deliveries) || !number(token[3], reply.stream_sequence) ||
-      !number(token[4], reply.consumer_sequence) || !number(token[5], nanoseconds) || !number(token[6], reply.pending))
+      !number(token[4], reply.consumer_sequence) || !number(token[5], nanoseconds) ||
+      !number(token[6], reply.pending))
     return std::nullopt;
   reply.published_at = Instant(std::chrono::microseconds(static_cast<std::int64_t>(nanoseconds / 1000)));
   return reply;

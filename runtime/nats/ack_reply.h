@@ -19,9 +19,9 @@ struct AckReply {
   std::uint64_t pending = 0;  // not yet delivered when this one left
 };
 
-// Reads "$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>" and its newer
-// form with domain and account hash before the stream (11 tokens, or 12 with a random one at the end).
-// Returns nullopt for anything else.
+// Reads "$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>" and
+// its newer form with domain and account hash before the stream (11 tokens, or 12 with a random one at the
+// end). Returns nullopt for anything else.
 std::optional<AckReply> parse_ack_reply(std::string_view subject);
 
 }  // namespace cutover

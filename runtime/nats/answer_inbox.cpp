@@ -25,7 +25,12 @@ std::optional<Token> parse_token(std::string_view text) {  // "<round>-<n>"
 }  // namespace
 
 AnswerInbox::~AnswerInbox() {
+  reset();
+}
+
+void AnswerInbox::reset() {
   if (subscription_) link_->retire(subscription_);
+  subscription_ = nullptr;
 }
 
 bool AnswerInbox::begin() {
@@ -33,8 +38,7 @@ bool AnswerInbox::begin() {
   if (!connection_.connected()) return false;
   auto link = connection_.link();
   if (link != link_ || !subscription_) {
-    if (subscription_) link_->retire(subscription_);
-    subscription_ = nullptr;
+    reset();
     prefix_ = new_inbox() + ".";
     subscription_ = link->subscribe(prefix_ + "*");
     link_ = std::move(link);
@@ -43,7 +47,9 @@ bool AnswerInbox::begin() {
   return true;
 }
 
-bool AnswerInbox::intact() const { return connection_.connected() && connection_.epoch() == epoch_; }
+bool AnswerInbox::intact() const {
+  return connection_.connected() && connection_.epoch() == epoch_;
+}
 
 const std::string& AnswerInbox::subject(std::size_t n) {
   subject_ = prefix_;
@@ -56,8 +62,9 @@ const std::string& AnswerInbox::subject(std::size_t n) {
 AnswerInbox::Answer AnswerInbox::next(std::chrono::milliseconds wait) {
   for (;;) {
     natsMsg* raw = nullptr;
-    if (natsSubscription_NextMsg(&raw, subscription_, wait.count()) != NATS_OK) return {};
-    Answer answer{0, NatsMessage(raw)};
+    natsStatus status = natsSubscription_NextMsg(&raw, subscription_, wait.count());
+    if (status != NATS_OK) return {0, nullptr, status == NATS_NO_RESPONDERS};
+    Answer answer{0, NatsMessage(raw), false};
     auto token = parse_token(std::string_view(natsMsg_GetSubject(raw)).substr(prefix_.size()));
     if (!token || token->round != round_) continue;
     answer.n = token->n;

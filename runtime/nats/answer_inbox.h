@@ -8,8 +8,8 @@
 
 namespace cutover {
 
-// A subject for many answers at once: questions go out with reply `subject(n)`, answers are read back with their n. One
-// thread.
+// A subject for many answers at once: questions go out with reply `subject(n)`, answers are read back with
+// their n. One thread.
 class AnswerInbox {
  public:
   explicit AnswerInbox(Connection& connection) : connection_(connection) {}
@@ -19,6 +19,8 @@ class AnswerInbox {
 
   // Begins a round: answers of earlier rounds will be ignored. Returns false without a connection.
   bool begin();
+  // After a round that ended with questions open: late answers must not reach the next one.
+  void reset();
   // The connection is still the one that the round began on.
   bool intact() const;
   natsConnection* handle() const { return link_->handle; }
@@ -27,6 +29,7 @@ class AnswerInbox {
   struct Answer {
     std::size_t n = 0;
     NatsMessage message;  // null: none within the time
+    bool nobody = false;  // one question found nobody; the library does not say which
   };
   Answer next(std::chrono::milliseconds wait);
 

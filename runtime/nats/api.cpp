@@ -28,7 +28,8 @@ std::optional<Instant> parse_api_time(std::string_view text) {
   };
   int y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0;
   if (!number(0, 4, y) || !number(5, 2, mo) || !number(8, 2, d) || !number(11, 2, h) || !number(14, 2, mi) ||
-      !number(17, 2, s) || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':')
+      !number(17, 2, s) || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' ||
+      text[16] != ':')
     return std::nullopt;
   std::int64_t fraction = 0, scale = 100'000;
   std::size_t at = 19;
@@ -53,7 +54,8 @@ json consumer_config(const LaneSpec& lane, const std::string& durable) {
 }
 
 std::optional<json> changed_config(const json& live, const json& wanted) {
-  static constexpr const char* kLeftOff[] = {"inactive_threshold", "max_batch", "max_expires", "max_bytes", "backoff"};
+  static constexpr const char* kLeftOff[] = {"inactive_threshold", "max_batch", "max_expires", "max_bytes",
+                                             "backoff"};
   json config = live;
   for (const auto& [field, value] : wanted.items())
     if (field != "deliver_policy") config[field] = value;

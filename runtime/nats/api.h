@@ -32,11 +32,13 @@ ApiAnswer parse_answer(std::string_view text);
 // Returns nullopt for anything else.
 std::optional<Instant> parse_api_time(std::string_view text);
 
-// The consumer that a lane needs: durable, explicit acks, everything from the start, never given up by the broker.
+// The consumer that a lane needs: durable, explicit acks, everything from the start, never given up by the
+// broker.
 nlohmann::json consumer_config(const LaneSpec& lane, const std::string& durable);
 
-// `live` with what the lane wants changed in it; nullopt when it is as wanted. Where a consumer began to deliver is not
-// part of that: it cannot be changed, and one that was created again began where the old one ended.
+// `live` with what the lane wants changed in it; nullopt when it is as wanted. Where a consumer began to
+// deliver is not part of that: it cannot be changed, and one that was created again began where the old one
+// ended.
 std::optional<nlohmann::json> changed_config(const nlohmann::json& live, const nlohmann::json& wanted);
 
 }  // namespace cutover

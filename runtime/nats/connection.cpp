@@ -44,7 +44,8 @@ void check(natsStatus status, const std::string& what) {
   if (status != NATS_OK) throw BrokerError(what + ": " + describe(status));
 }
 
-// Wait before attempt n: doubles up to the maximum, half of it random so that a fleet does not come back at once.
+// Wait before attempt n: doubles up to the maximum, half of it random so that a fleet does not come back at
+// once.
 milliseconds backoff(const ConnectionOptions& options, int attempt) {
   thread_local std::minstd_rand random{std::random_device{}()};
   milliseconds full =
@@ -59,7 +60,8 @@ milliseconds left_until(Deadline deadline) {
 
 }  // namespace
 
-// Shared with callbacks of the library and with connection attempts that hang, so it may outlive the Connection.
+// Shared with callbacks of the library and with connection attempts that hang, so it may outlive the
+// Connection.
 struct Connection::State {
   ConnectionOptions options;
   std::string nkey;  // public key, empty without an nkey
@@ -135,7 +137,8 @@ NatsOptions Connection::State::make_options(void* closure) const {
   std::vector<const char*> urls;
   for (const std::string& server : options.servers) urls.push_back(server.c_str());
   check(natsOptions_SetServers(raw, urls.data(), static_cast<int>(urls.size())),
-        "bad server address among " + list_of(options.servers) + " (wanted: nats://host:port or tls://host:port)");
+        "bad server address among " + list_of(options.servers) +
+            " (wanted: nats://host:port or tls://host:port)");
   natsOptions_SetName(raw, options.name.c_str());
   natsOptions_SetTimeout(raw, options.timeout.count());
   natsOptions_SetWriteDeadline(raw, options.timeout.count());
@@ -153,15 +156,22 @@ NatsOptions Connection::State::make_options(void* closure) const {
     check(natsOptions_LoadCATrustedCertificates(raw, options.tls_ca_file.c_str()),
           "cannot use the CA file " + options.tls_ca_file);
   if (!options.tls_certificate_file.empty())
-    check(natsOptions_LoadCertificatesChain(raw, options.tls_certificate_file.c_str(), options.tls_key_file.c_str()),
-          "cannot use the certificate " + options.tls_certificate_file + " with the key " + options.tls_key_file);
+    check(natsOptions_LoadCertificatesChain(raw, options.tls_certificate_file.c_str(),
+                                            options.tls_key_file.c_str()),
+          "cannot use the certificate " + options.tls_certificate_file + " with the key " +
+              options.tls_key_file);
 
   natsOptions_SetDisconnectedCB(
       raw,
-      [](natsConnection* handle, void* c) { with_state<State>(c, [&](State& s) { s.on_disconnected(handle); }); },
+      [](natsConnection* handle, void* c) {
+        with_state<State>(c, [&](State& s) { s.on_disconnected(handle); });
+      },
       closure);
   natsOptions_SetReconnectedCB(
-      raw, [](natsConnection* handle, void* c) { with_state<State>(c, [&](State& s) { s.on_connected(handle); }); },
+      raw,
+      [](natsConnection* handle, void* c) {
+        with_state<State>(c, [&](State& s) { s.on_connected(handle); });
+      },
       closure);
   natsOptions_SetClosedCB(
       raw, [](natsConnection*, void* c) { with_state<State>(c, [&](State& s) { s.on_closed(); }); }, closure);
@@ -246,8 +256,7 @@ struct Attempt {
 void Connection::run(std::shared_ptr<State> state, std::stop_token stop) {
   constexpr int kHangingMax = 4;
   // Every server's turn may take a timeout for the socket and one each for greeting, TLS and login.
-  const milliseconds limit =
-      state->options.timeout * (4 * static_cast<int>(state->options.servers.size()));
+  const milliseconds limit = state->options.timeout * (4 * static_cast<int>(state->options.servers.size()));
   void* closure = nullptr;
   for (int failures = 0; !stop.stop_requested();) {
     {
@@ -314,7 +323,8 @@ void Connection::run(std::shared_ptr<State> state, std::stop_token stop) {
   if (closure) listeners().remove(closure);
 }
 
-Connection::Connection(ConnectionOptions options, ConnectionListener* listener) : state_(std::make_shared<State>()) {
+Connection::Connection(ConnectionOptions options, ConnectionListener* listener)
+    : state_(std::make_shared<State>()) {
   if (options.servers.empty()) throw BrokerError("no NATS server is configured; set nats.servers");
   if (options.tls_certificate_file.empty() != options.tls_key_file.empty())
     throw BrokerError("mutual TLS needs both a certificate and its key; set nats.tls_cert and nats.tls_key");
@@ -348,7 +358,9 @@ Connection::~Connection() {
   }
 }
 
-bool Connection::connected() const noexcept { return state_->connected; }
+bool Connection::connected() const noexcept {
+  return state_->connected;
+}
 
 bool Connection::wait_connected(Deadline deadline, std::stop_token stop) const {
   std::unique_lock lock(state_->mutex);
@@ -356,7 +368,9 @@ bool Connection::wait_connected(Deadline deadline, std::stop_token stop) const {
   return state_->connected;
 }
 
-std::uint64_t Connection::epoch() const noexcept { return state_->epoch; }
+std::uint64_t Connection::epoch() const noexcept {
+  return state_->epoch;
+}
 
 std::shared_ptr<Connection::Link> Connection::link() const {
   std::lock_guard lock(state_->mutex);
@@ -366,7 +380,8 @@ std::shared_ptr<Connection::Link> Connection::link() const {
 std::string Connection::server() const {
   if (auto current = link(); current && connected()) {
     char url[512] = "";
-    if (natsConnection_GetConnectedUrl(current->handle, url, sizeof url) == NATS_OK && *url) return without_login(url);
+    if (natsConnection_GetConnectedUrl(current->handle, url, sizeof url) == NATS_OK && *url)
+      return without_login(url);
   }
   return list_of(state_->options.servers);
 }
@@ -380,7 +395,8 @@ std::string Connection::request(const std::string& subject, std::string_view bod
   auto failed = [&](const std::string& why) {
     return BrokerError("request " + subject + " to " + server() + " failed: " + why);
   };
-  if (!connected()) throw failed("not connected, " + trouble() + "; check that the server runs and lets us in");
+  if (!wait_connected(deadline))
+    throw failed("not connected, " + trouble() + "; check that the server runs and lets us in");
   milliseconds time = left_until(deadline);
   if (time <= milliseconds::zero()) throw failed("no time left for it");
   natsMsg* raw = nullptr;
@@ -393,7 +409,8 @@ std::string Connection::request(const std::string& subject, std::string_view bod
     throw failed("no answer within " + std::to_string(time.count()) +
                  " ms; the server may be without a leader, or this login may not use the subject");
   if (status != NATS_OK) throw failed(describe(status) + "; try again when the connection is back");
-  return std::string(natsMsg_GetData(answer.get()), static_cast<std::size_t>(natsMsg_GetDataLength(answer.get())));
+  return std::string(natsMsg_GetData(answer.get()),
+                     static_cast<std::size_t>(natsMsg_GetDataLength(answer.get())));
 }
 
 }  // namespace cutover

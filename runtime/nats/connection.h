@@ -27,7 +27,8 @@ struct ConnectionOptions {
   std::chrono::milliseconds ping_interval{10'000};  // two unanswered pings end a connection
 };
 
-// Hears about the connection, on threads of the client library: return quickly, and do not destroy the Connection.
+// Hears about the connection, on threads of the client library: return quickly, and do not destroy the
+// Connection.
 class ConnectionListener {
  public:
   virtual ~ConnectionListener() = default;
@@ -37,9 +38,9 @@ class ConnectionListener {
   virtual void error(std::string_view what) = 0;
 };
 
-// A connection to NATS that never gives up: it connects in the background, reconnects for ever with growing, jittered
-// waits, and starts afresh where the client library would close for good (twice the same refused login) or hang.
-// Threads: any.
+// A connection to NATS that never gives up: it connects in the background, reconnects for ever with growing,
+// jittered waits, and starts afresh where the client library would close for good (twice the same refused
+// login) or hang. Threads: any.
 class Connection {
  public:
   // Returns at once. The listener outlives the connection.
@@ -58,8 +59,8 @@ class Connection {
   std::string server() const;
   // Why there is no connection; empty while connected.
   std::string trouble() const;
-  // One question of the JetStream API (or any service): returns the answer's body.
-  // Throws BrokerError: not connected, nobody listens, no answer by the deadline.
+  // One question of the JetStream API (or any service): returns the answer's body. Waits for a connection
+  // first. Throws BrokerError: not connected, nobody listens, no answer by the deadline.
   std::string request(const std::string& subject, std::string_view body, Deadline deadline);
 
   struct Link;  // one life of the client library's connection; see link.h

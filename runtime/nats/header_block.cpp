@@ -14,7 +14,8 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-// Takes the first line, without its end, off `rest`. A line that starts with a blank continues the one before.
+// Takes the first line, without its end, off `rest`. A line that starts with a blank continues the one
+// before.
 std::string_view take_line(std::string_view& rest) {
   std::size_t end = 0;
   for (;;) {
@@ -78,14 +79,21 @@ StatusLine parse_status(std::string_view block) {
 
 PullStatus classify(const StatusLine& status) {
   switch (status.code) {
-    case 0: return PullStatus::none;
-    case 100: return PullStatus::heartbeat;
+    case 0:
+      return PullStatus::none;
+    case 100:
+      return PullStatus::heartbeat;
     case 404:
-    case 408: return PullStatus::expired;
-    case 400: return PullStatus::refused;
-    case 503: return PullStatus::no_responders;
-    case 409: break;
-    default: return PullStatus::unknown;
+    case 408:
+      return PullStatus::expired;
+    case 400:
+      return PullStatus::refused;
+    case 503:
+      return PullStatus::no_responders;
+    case 409:
+      break;
+    default:
+      return PullStatus::unknown;
   }
   struct Text {
     std::string_view part;

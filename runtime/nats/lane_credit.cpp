@@ -5,7 +5,7 @@
 namespace cutover {
 namespace {
 
-constexpr std::size_t kPullsOpen = 4;      // parts that the prefetch is asked for in
+constexpr std::size_t kPullsOpen = 4;             // parts that the prefetch is asked for in
 constexpr std::size_t kSmallestPull = 16 * 1024;  // bytes
 
 }  // namespace
@@ -70,7 +70,8 @@ void LaneCredit::closed(std::uint64_t number, std::optional<std::uint64_t> pendi
   if (!knows(number)) return;
   auto pull = std::find_if(open_.begin(), open_.end(), [&](const Open& o) { return o.number == number; });
   if (pull == open_.end()) return;
-  if (pending) outstanding_ -= std::min<std::size_t>(outstanding_, std::min<std::size_t>(*pending, pull->batch));
+  if (pending)
+    outstanding_ -= std::min<std::size_t>(outstanding_, std::min<std::size_t>(*pending, pull->batch));
   open_sum_ -= pull->batch;
   open_.erase(pull);
   cap();
@@ -98,6 +99,8 @@ void LaneCredit::forget_pulls() {
   open_.clear();
 }
 
-void LaneCredit::cap() { outstanding_ = std::min(outstanding_, open_sum_); }
+void LaneCredit::cap() {
+  outstanding_ = std::min(outstanding_, open_sum_);
+}
 
 }  // namespace cutover

@@ -17,11 +17,12 @@ struct Pull {
 
 // How many messages of a lane may still be asked for. Keeps
 //   (asked for, not arrived) + (arrived, not released) <= prefetch
-// and the same in bytes: by the mean size of what arrived lately, and by a hard limit on each pull, so that a burst of
-// large messages overshoots at most twofold. Several pulls are open at a time, each for a part, so that the next
-// messages arrive while a batch is worked on. The broker serves open pulls in turns and does not say when one is
-// complete, so only their sum is counted, and made smaller when the broker tells what a closed pull did not deliver.
-// What a lost answer would have told is forgiven when the pull is past its time. Not thread safe.
+// and the same in bytes: by the mean size of what arrived lately, and by a hard limit on each pull, so that a
+// burst of large messages overshoots at most twofold. Several pulls are open at a time, each for a part, so
+// that the next messages arrive while a batch is worked on. The broker serves open pulls in turns and does
+// not say when one is complete, so only their sum is counted, and made smaller when the broker tells what a
+// closed pull did not deliver. What a lost answer would have told is forgiven when the pull is past its time.
+// Not thread safe.
 class LaneCredit {
  public:
   // `lifetime`: a pull that was sent this long ago is certainly over.
@@ -58,10 +59,10 @@ class LaneCredit {
   const std::size_t bytes_;
   const std::chrono::milliseconds lifetime_;
   std::size_t outstanding_ = 0;
-  std::size_t open_sum_ = 0;     // of `open_`
-  std::deque<Open> open_;        // pulls that may still be open, oldest first
-  std::uint64_t last_ = 0;       // number of the last pull
-  std::uint64_t forgotten_ = 0;  // pulls up to this one are void
+  std::size_t open_sum_ = 0;         // of `open_`
+  std::deque<Open> open_;            // pulls that may still be open, oldest first
+  std::uint64_t last_ = 0;           // number of the last pull
+  std::uint64_t forgotten_ = 0;      // pulls up to this one are void
   std::deque<std::uint32_t> sizes_;  // of what is held, in order of arrival
   std::size_t held_bytes_ = 0;
   double mean_size_ = 1024;

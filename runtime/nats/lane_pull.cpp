@@ -15,7 +15,9 @@ constexpr milliseconds kLastRetry{5'000};
 constexpr milliseconds kAfterRefusal{1'000};  // before a refused pull is sent again
 constexpr int kFruitlessMax = 2;              // probes that found waiting messages and no delivery
 
-std::int64_t nanoseconds(milliseconds time) { return std::chrono::nanoseconds(time).count(); }
+std::int64_t nanoseconds(milliseconds time) {
+  return std::chrono::nanoseconds(time).count();
+}
 
 // A pull must be over before what it delivers is delivered again, and needs two heartbeats in its life.
 LanePullOptions fit(LanePullOptions options, const LaneSpec& spec) {
@@ -90,7 +92,9 @@ void LanePull::ask(Phase phase, const std::string& subject, const std::string& b
   send_(subject, "q" + std::to_string(index_) + "-" + std::to_string(++question_), body);
 }
 
-void LanePull::ask_stream(Deadline now) { ask(Phase::stream_info, "$JS.API.STREAM.INFO." + spec_.stream, "", now); }
+void LanePull::ask_stream(Deadline now) {
+  ask(Phase::stream_info, "$JS.API.STREAM.INFO." + spec_.stream, "", now);
+}
 
 void LanePull::ask_consumer(Phase phase, Deadline now) {
   ask(phase, "$JS.API.CONSUMER.INFO." + spec_.stream + "." + durable_, "", now);
@@ -98,20 +102,31 @@ void LanePull::ask_consumer(Phase phase, Deadline now) {
 
 void LanePull::write_consumer(const json& config, Deadline now) {
   json body = {{"stream_name", spec_.stream}, {"config", config}};
-  ask(Phase::consumer_write, "$JS.API.CONSUMER.DURABLE.CREATE." + spec_.stream + "." + durable_, body.dump(), now);
+  ask(Phase::consumer_write, "$JS.API.CONSUMER.DURABLE.CREATE." + spec_.stream + "." + durable_, body.dump(),
+      now);
 }
 
-void LanePull::on_answer(std::uint64_t number, std::string_view text, std::vector<Message>& out, Deadline now) {
+void LanePull::on_answer(std::uint64_t number, std::string_view text, std::vector<Message>& out,
+                         Deadline now) {
   if (!question_open_ || number != question_) return;  // an answer that came too late
   question_open_ = false;
   ApiAnswer answer = parse_answer(text);
   switch (phase_) {
-    case Phase::stream_info: on_stream(answer, now); break;
-    case Phase::consumer_info: on_consumer(answer, now); break;
-    case Phase::consumer_write: on_written(answer, now); break;
-    case Phase::pulling: on_probe(answer, now); break;
+    case Phase::stream_info:
+      on_stream(answer, now);
+      break;
+    case Phase::consumer_info:
+      on_consumer(answer, now);
+      break;
+    case Phase::consumer_write:
+      on_written(answer, now);
+      break;
+    case Phase::pulling:
+      on_probe(answer, now);
+      break;
     case Phase::waiting:
-    case Phase::stopped: break;
+    case Phase::stopped:
+      break;
   }
   if (phase_ == Phase::pulling && std::exchange(suspect_, false))
     for (Message& message : take_kept()) out.push_back(std::move(message));
@@ -126,7 +141,8 @@ void LanePull::on_stream(const ApiAnswer& answer, Deadline now) {
   }
   std::optional<Instant> created = parse_api_time(answer.body.value("created", std::string()));
   if (!created)
-    return fail(Condition::unreachable, "stream " + spec_.stream + ": the server does not say when it was created", now);
+    return fail(Condition::unreachable,
+                "stream " + spec_.stream + ": the server does not say when it was created", now);
   if (stream_created_ && *stream_created_ != *created) return stop_for_ever(*created);
   stream_created_ = created;
   stream_last_ = answer.body.value(json::json_pointer("/state/last_seq"), std::uint64_t{0});
@@ -159,7 +175,8 @@ void LanePull::on_consumer(const ApiAnswer& answer, Deadline now) {
     }
     return write_consumer(config, now);
   }
-  if (auto changed = changed_config(answer.body.value("config", json::object()), consumer_config(spec_, durable_)))
+  if (auto changed =
+          changed_config(answer.body.value("config", json::object()), consumer_config(spec_, durable_)))
     return write_consumer(*changed, now);
   begin_pulling(answer.body, now);
 }
@@ -167,8 +184,9 @@ void LanePull::on_consumer(const ApiAnswer& answer, Deadline now) {
 void LanePull::on_written(const ApiAnswer& answer, Deadline now) {
   if (answer.error)
     return fail(Condition::missing,
-                "consumer " + durable_ + " of stream " + spec_.stream + " cannot be made as the lane wants it: " +
-                    answer.error->description + "; change the lane, or delete the consumer and restart",
+                "consumer " + durable_ + " of stream " + spec_.stream +
+                    " cannot be made as the lane wants it: " + answer.error->description +
+                    "; change the lane, or delete the consumer and restart",
                 now);
   begin_pulling(answer.body, now);
 }
@@ -213,11 +231,12 @@ void LanePull::on_probe(const ApiAnswer& answer, Deadline now) {
   }
   if (++fruitless_probes_ >= kFruitlessMax) {
     state_.condition = Condition::stalled;
-    state_.detail = "consumer " + durable_ + " has " + std::to_string(state_.pending) + " messages waiting but delivers " +
-                    "none; " +
-                    (state_.ack_pending >= spec_.max_ack_pending
-                         ? "all " + std::to_string(spec_.max_ack_pending) + " places for unacknowledged ones are taken"
-                         : "restart the leader of the consumer (`nats consumer cluster step-down`) or the server");
+    state_.detail =
+        "consumer " + durable_ + " has " + std::to_string(state_.pending) +
+        " messages waiting but delivers " + "none; " +
+        (state_.ack_pending >= spec_.max_ack_pending
+             ? "all " + std::to_string(spec_.max_ack_pending) + " places for unacknowledged ones are taken"
+             : "restart the leader of the consumer (`nats consumer cluster step-down`) or the server");
   }
   if (state_.ack_pending < spec_.max_ack_pending) {
     credit_.forget_pulls();
@@ -237,27 +256,32 @@ void LanePull::fail(Condition condition, const std::string& detail, Deadline now
   retry_at_ = now + wait_;
 }
 
-void LanePull::on_status(std::uint64_t number, bool question, const StatusLine& status, Deadline now) {
-  if (phase_ == Phase::stopped) return;
-  if (question) {
-    if (question_open_ && number == question_ && status.code == 503) {
-      question_open_ = false;
-      fail(Condition::unreachable, "nobody answers the JetStream API; is JetStream enabled for this account?", now);
-    }
-    return;
-  }
-  if (!credit_.knows(number)) return;  // a pull that was given up
+void LanePull::on_nobody(Deadline now) {
+  if (!question_open_ || phase_ == Phase::pulling || phase_ == Phase::stopped) return;
+  question_open_ = false;
+  fail(Condition::unreachable, "nobody answers the JetStream API; is JetStream enabled for this account?",
+       now);
+}
+
+void LanePull::on_status(std::uint64_t number, const StatusLine& status, Deadline now) {
+  if (phase_ == Phase::stopped || !credit_.knows(number)) return;  // or a pull that was given up
   heard_ = std::max(heard_, now);
   switch (classify(status)) {
     case PullStatus::none:
-    case PullStatus::heartbeat: return;
-    case PullStatus::expired: credit_.closed(number, status.pending_messages); break;
-    case PullStatus::too_large: credit_.too_large(number, status.pending_messages); break;
+    case PullStatus::heartbeat:
+      return;
+    case PullStatus::expired:
+      credit_.closed(number, status.pending_messages);
+      break;
+    case PullStatus::too_large:
+      credit_.too_large(number, status.pending_messages);
+      break;
     case PullStatus::too_many_pulls:
       credit_.closed(number, std::nullopt);
       pull_not_before_ = now + kAfterRefusal;
       return;
-    case PullStatus::consumer_deleted: return check_again(now);
+    case PullStatus::consumer_deleted:
+      return check_again(now);
     case PullStatus::leader_changed:
     case PullStatus::no_responders:
       credit_.forget_pulls();
@@ -286,8 +310,8 @@ void LanePull::on_message(Message message, const AckReply& reply, std::vector<Me
   delivered_since_probe_ = true;
   state_.pending = reply.pending;
   if (state_.condition == Condition::stalled) state_.condition = Condition::running, state_.detail.clear();
-  // A consumer counts its deliveries up. Where it starts over it was created again, perhaps with its stream, and then
-  // these would be other events at old sequences.
+  // A consumer counts its deliveries up. Where it starts over it was created again, perhaps with its stream,
+  // and then these would be other events at old sequences.
   if (reply.consumer_sequence <= consumer_sequence_ && !suspect_) {
     suspect_ = true;
     check_again(now);
@@ -321,6 +345,8 @@ void LanePull::pull(Deadline now) {
   }
 }
 
-std::vector<Message> LanePull::take_kept() { return std::exchange(kept_, {}); }
+std::vector<Message> LanePull::take_kept() {
+  return std::exchange(kept_, {});
+}
 
 }  // namespace cutover

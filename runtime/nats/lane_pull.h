@@ -15,7 +15,7 @@
 namespace cutover {
 
 struct LanePullOptions {
-  std::size_t prefetch = 1536;          // messages
+  std::size_t prefetch = 1536;  // messages
   std::size_t prefetch_bytes = 8 << 20;
   std::chrono::milliseconds expires{10'000};  // of a pull; made shorter than the lane's ack_wait
   std::chrono::milliseconds heartbeat{2'000};
@@ -24,33 +24,40 @@ struct LanePullOptions {
   std::optional<Instant> stream_created;  // what it must be; otherwise the first one seen is believed
 };
 
-// One lane's conversation with the broker: makes sure that stream and consumer are there, pulls, listens for signs of
-// life, probes. Sends through a function and is told what arrives and what time it is, so it needs no broker. Not thread
-// safe: PullSource's mutex guards it.
+// One lane's conversation with the broker: makes sure that stream and consumer are there, pulls, listens for
+// signs of life, probes. Sends through a function and is told what arrives and what time it is, so it needs
+// no broker. Not thread safe: PullSource's mutex guards it.
 class LanePull {
  public:
   // Sends `body` to `subject`; answers come to the source's inbox with `reply` as their last token.
-  using Send = std::function<void(const std::string& subject, const std::string& reply, const std::string& body)>;
+  using Send =
+      std::function<void(const std::string& subject, const std::string& reply, const std::string& body)>;
   // A sentence for an operator about something that was repaired or has gone wrong.
   using Notice = std::function<void(const std::string&)>;
 
-  LanePull(std::size_t index, LaneSpec spec, std::string durable, LanePullOptions options, Send send, Notice notice);
+  LanePull(std::size_t index, LaneSpec spec, std::string durable, LanePullOptions options, Send send,
+           Notice notice);
 
   // The connection is new: all pulls are void, and everything is checked before the next one.
   void restart(Deadline now);
   // Time passes: sends what is due. `read_until`: everything that arrived before has been handed in.
   void tick(Deadline now, Deadline read_until);
-  // A status for the pull, or a refusal of a question of the API.
-  void on_status(std::uint64_t number, bool question, const StatusLine& status, Deadline now);
+  // A status for a pull.
+  void on_status(std::uint64_t number, const StatusLine& status, Deadline now);
+  // Somebody's question found nobody; the client library does not say whose.
+  void on_nobody(Deadline now);
   // An answer of the API. Messages that were kept back and are fit to be handed out now go to `out`.
   void on_answer(std::uint64_t number, std::string_view text, std::vector<Message>& out, Deadline now);
-  // A message has arrived. Goes to `out`, or is kept back until it is certain that the stream is still the same.
+  // A message has arrived. Goes to `out`, or is kept back until it is certain that the stream is still the
+  // same.
   void on_message(Message message, const AckReply& reply, std::vector<Message>& out, Deadline now);
 
   void release(std::size_t count, Deadline now);
   void pause(bool paused, Deadline now);
 
-  bool matches(const AckReply& reply) const { return reply.consumer == durable_ && reply.stream == spec_.stream; }
+  bool matches(const AckReply& reply) const {
+    return reply.consumer == durable_ && reply.stream == spec_.stream;
+  }
   // Pulls are open but no heartbeat came.
   bool silent() const { return silent_; }
   bool pulling() const { return phase_ == Phase::pulling && credit_.outstanding() > 0; }
@@ -97,9 +104,9 @@ class LanePull {
 
   std::optional<Instant> stream_created_;
   std::string consumer_created_;
-  std::uint64_t consumer_sequence_ = 0;          // of the last message
+  std::uint64_t consumer_sequence_ = 0;           // of the last message
   std::optional<std::uint64_t> settled_through_;  // everything up to this stream sequence was acked
-  std::uint64_t stream_last_ = 0;                // at the last look
+  std::uint64_t stream_last_ = 0;                 // at the last look
 
   std::uint64_t question_ = 0;  // number of the last one
   bool question_open_ = false;

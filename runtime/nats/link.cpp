@@ -20,7 +20,9 @@ natsSubscription* Connection::Link::subscribe(const std::string& subject) {
   return subscription;
 }
 
-void Connection::Link::retire(natsSubscription* subscription) { natsSubscription_Unsubscribe(subscription); }
+void Connection::Link::retire(natsSubscription* subscription) {
+  natsSubscription_Unsubscribe(subscription);
+}
 
 std::string new_inbox() {
   natsInbox* inbox = nullptr;

@@ -31,11 +31,11 @@ struct Connection::Link {
 
   natsConnection* const handle;
 
-  // A subscription without callback and without limits of its own: whoever subscribes bounds what is sent to it.
-  // Throws BrokerError.
+  // A subscription without callback and without limits of its own: whoever subscribes bounds what is sent to
+  // it. Throws BrokerError.
   natsSubscription* subscribe(const std::string& subject);
-  // Ends interest. The object stays until the connection is closed: the library's reading thread of 3.4.1 may still
-  // hold it, and crashes when it is freed under it.
+  // Ends interest. The object stays until the connection is closed: the library's reading thread of 3.4.1 may
+  // still hold it, and crashes when it is freed under it.
   void retire(natsSubscription* subscription);
 
  private:

@@ -20,7 +20,8 @@ std::vector<std::uint8_t> decode_base32(std::string_view text) {
   int count = 0;
   for (char c : text) {
     std::size_t value = kBase32.find(c);
-    if (value == std::string_view::npos) throw std::invalid_argument("not an nkey seed: a character outside A-Z and 2-7");
+    if (value == std::string_view::npos)
+      throw std::invalid_argument("not an nkey seed: a character outside A-Z and 2-7");
     bits = (bits << 5) | static_cast<std::uint32_t>(value);
     count += 5;
     if (count >= 8) bytes.push_back(static_cast<std::uint8_t>(bits >> (count -= 8)));

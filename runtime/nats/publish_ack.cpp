@@ -10,7 +10,8 @@ namespace {
 
 constexpr int kNoMessageFound = 10037;
 
-// What nearly every answer looks like: {"stream":"CORE", "seq":12} or {"stream":"CORE", "seq":12,"duplicate": true}.
+// What nearly every answer looks like: {"stream":"CORE", "seq":12} or {"stream":"CORE", "seq":12,"duplicate":
+// true}.
 bool read_usual_ack(std::string_view text, PublishAck& ack) {
   auto skip = [&](std::string_view part) {
     if (!text.starts_with(part)) return false;
@@ -37,12 +38,18 @@ std::string decode_base64(std::string_view text) {
   int count = 0;
   for (char c : text) {
     std::uint32_t value = 0;
-    if (c >= 'A' && c <= 'Z') value = static_cast<std::uint32_t>(c - 'A');
-    else if (c >= 'a' && c <= 'z') value = static_cast<std::uint32_t>(c - 'a' + 26);
-    else if (c >= '0' && c <= '9') value = static_cast<std::uint32_t>(c - '0' + 52);
-    else if (c == '+') value = 62;
-    else if (c == '/') value = 63;
-    else break;
+    if (c >= 'A' && c <= 'Z')
+      value = static_cast<std::uint32_t>(c - 'A');
+    else if (c >= 'a' && c <= 'z')
+      value = static_cast<std::uint32_t>(c - 'a' + 26);
+    else if (c >= '0' && c <= '9')
+      value = static_cast<std::uint32_t>(c - '0' + 52);
+    else if (c == '+')
+      value = 62;
+    else if (c == '/')
+      value = 63;
+    else
+      break;
     bits = (bits << 6) | value;
     if ((count += 6) >= 8) bytes += static_cast<char>((bits >> (count -= 8)) & 0xFF);
   }
@@ -67,19 +74,21 @@ PublishAck parse_publish_ack(std::string_view text) {
   auto sequence = answer.body.find("seq");
   if (stream == answer.body.end() || !stream->is_string() || sequence == answer.body.end() ||
       !sequence->is_number_unsigned()) {
-    ack.error = "an answer that is no publish ack; does something else than JetStream answer on this subject?";
+    ack.error =
+        "an answer that is no publish ack; does something else than JetStream answer on this subject?";
     return ack;
   }
   ack.stored = true;
   ack.stream = *stream;
   ack.sequence = *sequence;
-  if (auto duplicate = answer.body.find("duplicate"); duplicate != answer.body.end()) ack.duplicate = *duplicate == true;
+  if (auto duplicate = answer.body.find("duplicate"); duplicate != answer.body.end())
+    ack.duplicate = *duplicate == true;
   return ack;
 }
 
 std::optional<std::string> parse_message_id(std::string_view text) {
-  // Only `hdrs` is looked for, since the payload beside it can be large. Inside a JSON string these quotes would be
-  // escaped, so they are found where they mean it.
+  // Only `hdrs` is looked for, since the payload beside it can be large. Inside a JSON string these quotes
+  // would be escaped, so they are found where they mean it.
   constexpr std::string_view kHeaders = "\"hdrs\":\"";
   if (std::size_t at = text.find(kHeaders); at != std::string_view::npos) {
     std::string block = decode_base64(text.substr(at + kHeaders.size()));

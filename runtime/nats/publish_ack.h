@@ -6,8 +6,8 @@
 
 namespace cutover {
 
-// Reads the broker's answer to a publication: {"stream":"CORE", "seq":12, "duplicate": true} or {"error":{...}}.
-// Anything else becomes an ack with an error.
+// Reads the broker's answer to a publication: {"stream":"CORE", "seq":12, "duplicate": true} or
+// {"error":{...}}. Anything else becomes an ack with an error.
 PublishAck parse_publish_ack(std::string_view text);
 
 // Reads one answer of STREAM.MSG.GET.

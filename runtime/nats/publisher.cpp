@@ -4,9 +4,7 @@
 
 #include "runtime/nats/answer_inbox.h"
 #include "runtime/nats/api.h"
-#include "runtime/nats/header_block.h"
 #include "runtime/nats/publish_ack.h"
-#include "runtime/nats/wire_message.h"
 
 namespace cutover {
 namespace {
@@ -64,7 +62,7 @@ AnswerInbox::Answer NatsPublisher::Impl::wait(Deadline deadline) {
   for (;;) {
     milliseconds left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
     auto answer = inbox.next(std::clamp(left, milliseconds(0), kLook));
-    if (answer.message || left <= kLook || !inbox.intact()) return answer;
+    if (answer.message || answer.nobody || left <= kLook || !inbox.intact()) return answer;
   }
 }
 
@@ -75,7 +73,8 @@ NatsPublisher::~NatsPublisher() = default;
 std::vector<PublishAck> NatsPublisher::publish(std::span<const Publication> messages, Deadline deadline) {
   std::vector<PublishAck> acks(messages.size());
   std::vector<bool> answered(messages.size());
-  std::size_t open = 0;  // sent, not answered
+  std::size_t open = 0;    // sent, not answered
+  std::size_t nobody = 0;  // of these, how many found no stream; which ones shows in the end
   auto fail_rest = [&](const std::string& why) {
     for (std::size_t i = 0; i < acks.size(); ++i)
       if (!answered[i]) acks[i].error = why;
@@ -87,23 +86,19 @@ std::vector<PublishAck> NatsPublisher::publish(std::span<const Publication> mess
   }
 
   auto take_answer = [&] {
-    auto [n, message] = impl_->wait(deadline);
-    if (!message) return false;
-    if (n >= acks.size() || answered[n]) return true;
-    answered[n] = true;
+    AnswerInbox::Answer answer = impl_->wait(deadline);
+    if (answer.nobody) ++nobody;
+    if (!answer.message) return answer.nobody;
+    if (answer.n >= acks.size() || answered[answer.n]) return true;
+    answered[answer.n] = true;
     --open;
-    if (std::string_view text = data_of(message); !text.empty())
-      acks[n] = parse_publish_ack(text);
-    else
-      acks[n].error = parse_status(header_block(message.get())).code == 503
-                          ? "no stream covers subject " + std::string(messages[n].subject)
-                          : "an empty answer";
+    acks[answer.n] = parse_publish_ack(data_of(answer.message));
     return true;
   };
 
   bool alive = true;
   for (std::size_t i = 0; i < messages.size() && alive; ++i) {
-    while (alive && open >= kUnansweredMax) alive = take_answer();
+    while (alive && open - nobody >= kUnansweredMax) alive = take_answer();
     if (!alive) break;
     std::string refused = impl_->send(messages[i], i);
     if (refused.empty()) {
@@ -118,10 +113,16 @@ std::vector<PublishAck> NatsPublisher::publish(std::span<const Publication> mess
     milliseconds left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
     if (left > milliseconds(0)) natsConnection_FlushTimeout(impl_->inbox.handle(), left.count());
   }
-  while (alive && open > 0) alive = take_answer();
-  if (open > 0 || !alive)
-    fail_rest(impl_->inbox.intact() ? "timeout: no answer from the stream of " + impl_->connection.server()
-                                    : "the connection was lost before the answer: stored or not");
+  while (alive && open > nobody) alive = take_answer();
+  if (alive) {
+    for (std::size_t i = 0; i < acks.size(); ++i)
+      if (!answered[i]) acks[i].error = "no stream covers subject " + std::string(messages[i].subject);
+  } else {
+    fail_rest(impl_->inbox.intact()
+                  ? "timeout: no answer from " + impl_->connection.server() + (nobody ? ", or no stream" : "")
+                  : "the connection was lost before the answer: stored or not");
+    impl_->inbox.reset();
+  }
   return acks;
 }
 
@@ -131,7 +132,8 @@ std::vector<std::optional<std::string>> NatsPublisher::message_ids(const std::st
   std::vector<std::optional<std::string>> ids(sequences.size());
   if (sequences.empty()) return ids;
   auto failed = [&](const std::string& why) {
-    return BrokerError("cannot read messages of stream " + stream + " from " + impl_->connection.server() + ": " + why);
+    return BrokerError("cannot read messages of stream " + stream + " from " + impl_->connection.server() +
+                       ": " + why);
   };
   if (!impl_->connection.wait_connected(deadline) || !impl_->inbox.begin())
     throw failed("not connected, " + impl_->connection.trouble());
@@ -142,20 +144,25 @@ std::vector<std::optional<std::string>> NatsPublisher::message_ids(const std::st
     if (sent - answered <= kReadsOpenMax / 2)
       for (; sent < ids.size() && sent - answered < kReadsOpenMax; ++sent) {
         std::string body = "{\"seq\":" + std::to_string(sequences[sent]) + "}";
-        natsStatus status =
-            natsConnection_PublishRequest(impl_->inbox.handle(), subject.c_str(), impl_->inbox.subject(sent).c_str(),
-                                          body.data(), static_cast<int>(body.size()));
+        natsStatus status = natsConnection_PublishRequest(impl_->inbox.handle(), subject.c_str(),
+                                                          impl_->inbox.subject(sent).c_str(), body.data(),
+                                                          static_cast<int>(body.size()));
         if (status != NATS_OK) throw failed(describe(status));
       }
-    auto [n, message] = impl_->wait(deadline);
-    if (!message)
-      throw failed(impl_->inbox.intact() ? "no answer in time" : "the connection was lost; try again when it is back");
-    std::string_view text = data_of(message);
-    if (text.empty()) throw failed("nobody answers; is JetStream enabled, and may this login use " + subject + "?");
+    auto [n, message, nobody] = impl_->wait(deadline);
+    std::string why;
+    if (nobody) why = "nobody answers; is JetStream enabled for this account?";
+    if (!message && !nobody)
+      why =
+          impl_->inbox.intact() ? "no answer in time" : "the connection was lost; try again when it is back";
     try {
-      if (n < ids.size()) ids[n] = parse_message_id(text);
+      if (message && n < ids.size()) ids[n] = parse_message_id(data_of(message));
     } catch (const BrokerError& refusal) {
-      throw failed(refusal.what());
+      why = refusal.what();
+    }
+    if (!why.empty()) {
+      impl_->inbox.reset();
+      throw failed(why);
     }
   }
   return ids;
@@ -173,6 +180,8 @@ std::optional<StreamLife> NatsPublisher::stream_life(const std::string& stream, 
                     answer.body.value(json::json_pointer("/state/last_seq"), std::uint64_t{0})};
 }
 
-std::uint64_t NatsPublisher::connection_epoch() const { return impl_->connection.epoch(); }
+std::uint64_t NatsPublisher::connection_epoch() const {
+  return impl_->connection.epoch();
+}
 
 }  // namespace cutover

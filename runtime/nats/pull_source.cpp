@@ -92,8 +92,11 @@ void PullSource::Impl::publish(std::string_view subject, std::string_view body) 
 
 natsMsg* PullSource::Impl::next(milliseconds wait) {
   natsMsg* message = nullptr;
-  if (!subscription) return nullptr;
-  natsSubscription_NextMsg(&message, subscription, wait.count());
+  while (subscription &&
+         natsSubscription_NextMsg(&message, subscription, wait.count()) == NATS_NO_RESPONDERS) {
+    std::lock_guard lock(mutex);
+    for (LanePull& lane : lanes) lane.on_nobody(steady_clock::now());
+  }
   return message;
 }
 
@@ -124,8 +127,8 @@ void PullSource::Impl::tick(Deadline now) {
   for (LanePull& lane : lanes) lane.tick(now, read_until);
   auto silent = [](const LanePull& lane) { return lane.silent(); };
   if (std::none_of(lanes.begin(), lanes.end(), silent)) return;
-  // Nothing at all is heard: the server stands still, and may yet serve the old pulls. One silent lane has lost its
-  // consumer, and the pulls with it.
+  // Nothing at all is heard: the server stands still, and may yet serve the old pulls. One silent lane has
+  // lost its consumer, and the pulls with it.
   if (std::all_of(lanes.begin(), lanes.end(), [](const LanePull& l) { return l.silent() || !l.pulling(); }))
     epoch = 0;  // renewed by the next tick
   else
@@ -165,10 +168,10 @@ void PullSource::Impl::handle_control(natsMsg* message, std::string_view text, D
   if (!token || token->lane >= lanes.size()) return;
   std::string_view data(natsMsg_GetData(message), static_cast<std::size_t>(natsMsg_GetDataLength(message)));
   std::lock_guard lock(mutex);
-  if (token->question && !data.empty())
+  if (token->question)
     lanes[token->lane].on_answer(token->number, data, backlog, now);
   else
-    lanes[token->lane].on_status(token->number, token->question, parse_status(header_block(message)), now);
+    lanes[token->lane].on_status(token->number, parse_status(header_block(message)), now);
 }
 
 // Everything delivered to this process and not handed out goes back at once, instead of after ack_wait.
@@ -217,7 +220,9 @@ PullSource::PullSource(Connection& connection, const std::string& worker, std::v
   }
 }
 
-PullSource::~PullSource() { impl_->hand_back(); }
+PullSource::~PullSource() {
+  impl_->hand_back();
+}
 
 void PullSource::prepare(Deadline deadline, std::stop_token stop) {
   for (std::size_t i = 0; i < impl_->lanes.size(); ++i)
@@ -232,7 +237,8 @@ void PullSource::prepare(Deadline deadline, std::stop_token stop) {
     }
 }
 
-void PullSource::receive(std::vector<Message>& out, std::size_t max, Deadline deadline, std::stop_token stop) {
+void PullSource::receive(std::vector<Message>& out, std::size_t max, Deadline deadline,
+                         std::stop_token stop) {
   Impl& impl = *impl_;
   const std::size_t before = out.size();
   while (out.size() - before < max) {
@@ -271,14 +277,18 @@ void PullSource::pause(std::size_t lane, bool paused) {
   impl_->lanes.at(lane).pause(paused, steady_clock::now());
 }
 
-void PullSource::ack(std::string_view reply) { impl_->publish(reply, ""); }
+void PullSource::ack(std::string_view reply) {
+  impl_->publish(reply, "");
+}
 
 void PullSource::nak(std::string_view reply, milliseconds delay) {
   if (delay <= milliseconds(0)) return impl_->publish(reply, "-NAK");
   impl_->publish(reply, "-NAK {\"delay\": " + std::to_string(std::chrono::nanoseconds(delay).count()) + "}");
 }
 
-void PullSource::in_progress(std::string_view reply) { impl_->publish(reply, "+WPI"); }
+void PullSource::in_progress(std::string_view reply) {
+  impl_->publish(reply, "+WPI");
+}
 
 bool PullSource::flush(Deadline deadline) {
   for (;;) {

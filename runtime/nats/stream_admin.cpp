@@ -13,7 +13,8 @@ bool is_missing(const ApiRefusal& refusal) {
 
 std::string name_in(const json& config, const char* field) {
   auto found = config.find(field);
-  if (found == config.end() || !found->is_string()) throw BrokerError(std::string("a configuration without ") + field);
+  if (found == config.end() || !found->is_string())
+    throw BrokerError(std::string("a configuration without ") + field);
   return *found;
 }
 
@@ -24,7 +25,6 @@ StreamAdmin::StreamAdmin(Connection& connection, std::chrono::milliseconds timeo
 
 json StreamAdmin::ask(const std::string& subject, const json& body) {
   Deadline deadline = std::chrono::steady_clock::now() + timeout_;
-  connection_.wait_connected(deadline);
   ApiAnswer answer = parse_answer(connection_.request(subject, body.is_null() ? "" : body.dump(), deadline));
   if (answer.error)
     throw ApiRefusal(connection_.server() + " refuses " + subject + ": " + answer.error->description,
@@ -62,9 +62,13 @@ std::vector<json> StreamAdmin::list(const std::string& subject, const char* fiel
   }
 }
 
-std::vector<json> StreamAdmin::streams() { return list("$JS.API.STREAM.LIST", "streams"); }
+std::vector<json> StreamAdmin::streams() {
+  return list("$JS.API.STREAM.LIST", "streams");
+}
 
-std::optional<json> StreamAdmin::stream(const std::string& name) { return find("$JS.API.STREAM.INFO." + name); }
+std::optional<json> StreamAdmin::stream(const std::string& name) {
+  return find("$JS.API.STREAM.INFO." + name);
+}
 
 json StreamAdmin::create_stream(const json& config) {
   return ask("$JS.API.STREAM.CREATE." + name_in(config, "name"), config);
@@ -74,7 +78,9 @@ json StreamAdmin::update_stream(const json& config) {
   return ask("$JS.API.STREAM.UPDATE." + name_in(config, "name"), config);
 }
 
-bool StreamAdmin::delete_stream(const std::string& name) { return remove("$JS.API.STREAM.DELETE." + name); }
+bool StreamAdmin::delete_stream(const std::string& name) {
+  return remove("$JS.API.STREAM.DELETE." + name);
+}
 
 std::vector<json> StreamAdmin::consumers(const std::string& stream) {
   return list("$JS.API.CONSUMER.LIST." + stream, "consumers");

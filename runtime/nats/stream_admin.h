@@ -17,9 +17,9 @@ class ApiRefusal : public BrokerError {
   int code;  // JetStream's err_code, 10052 for instance
 };
 
-// Streams and consumers of one account, as the API's own JSON: what `nats stream info --json` prints and what the files
-// below streams/ hold. Each call asks the server, and takes at most the timeout.
-// Throws BrokerError when the server does not answer, ApiRefusal when it refuses.
+// Streams and consumers of one account, as the API's own JSON: what `nats stream info --json` prints and what
+// the files below streams/ hold. Each call asks the server, and takes at most the timeout. Throws BrokerError
+// when the server does not answer, ApiRefusal when it refuses.
 class StreamAdmin {
  public:
   // The connection outlives the admin.
@@ -32,10 +32,12 @@ class StreamAdmin {
   nlohmann::json update_stream(const nlohmann::json& config);
   bool delete_stream(const std::string& name);  // false: there was none
 
-  // Info objects: {"name": "...", "config": {...}, "delivered": {...}, "ack_floor": {...}, "num_pending": n, ...}.
+  // Info objects: {"name": "...", "config": {...}, "delivered": {...}, "ack_floor": {...}, "num_pending": n,
+  // ...}.
   std::vector<nlohmann::json> consumers(const std::string& stream);
   std::optional<nlohmann::json> consumer(const std::string& stream, const std::string& name);
-  nlohmann::json put_consumer(const std::string& stream, const nlohmann::json& config);  // creates or updates a durable
+  nlohmann::json put_consumer(const std::string& stream,
+                              const nlohmann::json& config);  // creates or updates a durable
   bool delete_consumer(const std::string& stream, const std::string& name);
 
   const Connection& connection() const { return connection_; }

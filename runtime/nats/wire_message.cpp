@@ -1,5 +1,6 @@
 #include "runtime/nats/wire_message.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -19,7 +20,8 @@ std::string_view rebuilt_block(natsMsg* message) {
     const char** values = nullptr;
     int value_count = 0;
     if (natsMsgHeader_Values(message, names[i], &values, &value_count) != NATS_OK) continue;
-    for (int j = 0; j < value_count; ++j) block.append(names[i]).append(": ").append(values[j]).append("\r\n");
+    for (int j = 0; j < value_count; ++j)
+      block.append(names[i]).append(": ").append(values[j]).append("\r\n");
     free(values);
   }
   free(names);
@@ -27,24 +29,45 @@ std::string_view rebuilt_block(natsMsg* message) {
   return block;
 }
 
+// The library parses the block of a message without payload while it looks for the status "no responders",
+// and puts zeros into it: for the colon behind a name, and for the first character behind a status or a
+// value. A line always keeps its line feed.
+std::string_view restored_block(std::string_view parsed) {
+  thread_local std::string block;
+  block = parsed;
+  bool first_line = true;
+  for (std::size_t from = 0; from < block.size(); first_line = false) {
+    std::size_t end = std::min(block.find('\n', from), block.size());
+    if (end > from && block[end - 1] == '\0') block[end - 1] = '\r';
+    std::size_t colon = block.find(':', from);
+    for (std::size_t at = block.find('\0', from); at < end; at = block.find('\0', at + 1)) {
+      block[at] = first_line || colon < at ? ' ' : ':';
+      colon = std::min(colon, at);
+    }
+    from = end + 1;
+  }
+  return block;
+}
+
 }  // namespace
 
 std::string_view header_block(natsMsg* message) {
-  // The library keeps one message in one piece of memory: subject, reply and header block, each closed by a zero, then
-  // the payload. The block has no accessor, so it is found between its neighbours, and believed only when it looks
-  // right.
+  // The library keeps one message in one piece of memory: subject, reply and header block, each closed by a
+  // zero, then the payload. The block has no accessor, so it is found between its neighbours, and believed
+  // only when it looks right.
   const char* before = natsMsg_GetReply(message);
   if (!before || !*before) before = natsMsg_GetSubject(message);
   before += std::strlen(before) + 1;
   const char* data = natsMsg_GetData(message);
   if (data == before) return {};
   constexpr std::size_t kSmallest = sizeof("NATS/1.0\r\n\r\n"), kLargest = 64 << 20;
-  auto size = static_cast<std::size_t>(reinterpret_cast<std::uintptr_t>(data) - reinterpret_cast<std::uintptr_t>(before));
+  auto size = static_cast<std::size_t>(reinterpret_cast<std::uintptr_t>(data) -
+                                       reinterpret_cast<std::uintptr_t>(before));
   if (size < kSmallest || size > kLargest) return rebuilt_block(message);
   std::string_view block(before, size - 1);
-  if (!block.starts_with("NATS/1.0") || !block.ends_with("\r\n\r\n") || before[size - 1] != '\0')
+  if (!block.starts_with("NATS/1.0") || !block.ends_with("\n\r\n") || before[size - 1] != '\0')
     return rebuilt_block(message);
-  return block;
+  return block.find('\0') == std::string_view::npos ? block : restored_block(block);
 }
 
 Message copy_message(natsMsg* message) {
@@ -55,8 +78,8 @@ Message copy_message(natsMsg* message) {
   std::string_view data(natsMsg_GetData(message), static_cast<std::size_t>(natsMsg_GetDataLength(message)));
 
   Message copy;
-  copy.memory = std::make_unique_for_overwrite<char[]>(subject.size() + reply.size() + headers.size() + data.size() +
-                                                       kPayloadPadding);
+  copy.memory = std::make_unique_for_overwrite<char[]>(subject.size() + reply.size() + headers.size() +
+                                                       data.size() + kPayloadPadding);
   char* at = copy.memory.get();
   auto place = [&](std::string_view text) {
     if (!text.empty()) std::memcpy(at, text.data(), text.size());

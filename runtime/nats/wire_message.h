@@ -7,10 +7,12 @@
 
 namespace cutover {
 
-// The header block of a message as it came over the wire, empty without one. The view dies with the message.
+// The header block of a message as it came over the wire, empty without one. The view dies with the message,
+// or with the thread's next call.
 std::string_view header_block(natsMsg* message);
 
-// Copies subject, reply, headers and payload into one allocation. Lane, sequences and times are left to the caller.
+// Copies subject, reply, headers and payload into one allocation. Lane, sequences and times are left to the
+// caller.
 Message copy_message(natsMsg* message);
 
 }  // namespace cutover
