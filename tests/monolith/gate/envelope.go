@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -54,8 +55,16 @@ func ParseEvent(message []byte) (Event, error) {
 	if err := json.Unmarshal(message, &event); err != nil {
 		return event, fmt.Errorf("no envelope: %w", err)
 	}
+	if event.TenantScope == "" {
+		event.TenantScope = "global"
+	}
 	return event, event.check()
 }
+
+var (
+	uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	nameForm = regexp.MustCompile(`^[a-z0-9_]+\.[a-z0-9_]+$`)
+)
 
 func (e *Event) check() error {
 	missing := make([]string, 0)
@@ -65,7 +74,7 @@ func (e *Event) check() error {
 	}{
 		{"event_id", e.ID}, {"event_name", e.Name}, {"occurred_at", e.OccurredAt}, {"producer", e.Producer},
 		{"actor.actor_type", e.Actor.Type}, {"subject.subject_type", e.Subject.Type}, {"subject.subject_id", e.Subject.ID},
-		{"idempotency_key", e.IdempotencyKey}, {"tenant_scope", e.TenantScope},
+		{"actor.actor_id", e.Actor.ID}, {"idempotency_key", e.IdempotencyKey},
 	} {
 		if field.value == "" {
 			missing = append(missing, field.name)
@@ -74,6 +83,12 @@ func (e *Event) check() error {
 	switch {
 	case len(missing) > 0:
 		return fmt.Errorf("missing or empty: %s", strings.Join(missing, ", "))
+	case !uuidForm.MatchString(e.ID):
+		return errors.New("event_id is no UUID")
+	case !nameForm.MatchString(e.Name):
+		return errors.New("event_name is not domain.entity_verb")
+	case e.Actor.Type != "user" && e.Actor.Type != "system" && e.Actor.Type != "operator" && e.Actor.Type != "business_admin":
+		return errors.New("actor_type is not user, system, operator or business_admin")
 	case e.Version < 1:
 		return fmt.Errorf("event_version %d is below 1", e.Version)
 	case len(e.IdempotencyKey) > 200:

@@ -26,18 +26,22 @@ type rating struct {
 	first, last    time.Time
 }
 
-const ratingForm = "source,target,rating,time"
+const (
+	ratingForm  = "source,target,rating,time"
+	ratingIDMax = 1_000_000_000_000_000
+)
 
-// ReadRatings reads lines of source,target,rating,time: two different ids of 1 or more, a rating from -10 to 10 but not 0,
-// and a time in seconds since 1970 or in RFC 3339. Lines that are empty or begin with # are passed over; the first line
-// may name the columns. Later ratings of the same pair replace earlier ones and extend its evidence. The first bad line
-// ends it with its number.
+// ReadRatings reads lines of source,target,rating,time: two different ids from 1 to 10^15, a rating from -10 to 10 and a
+// time in seconds since 1970 or in RFC 3339. A rating of 0 says no more than that the two exist. Lines that are empty or
+// begin with # are passed over; the first line may name the columns. Later ratings of the same pair replace earlier ones
+// and extend its evidence. The first bad line ends it with its number.
 func ReadRatings(in io.Reader, seed int64) (*Rated, error) {
 	r := &Rated{seed: seed, firstSeen: map[int64]time.Time{}}
 	pairs := map[[2]int64]int{}
 	lines := bufio.NewScanner(in)
-	for number := 1; lines.Scan(); number++ {
-		line := strings.TrimSpace(lines.Text())
+	number := 1
+	for ; lines.Scan(); number++ {
+		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
 		if line == "" || strings.HasPrefix(line, "#") || (number == 1 && isRatingHeader(line)) {
 			continue
 		}
@@ -56,7 +60,7 @@ func ReadRatings(in io.Reader, seed int64) (*Rated, error) {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("line %d: %w", number, err)
 	}
 	if len(r.ratings) == 0 {
 		return nil, fmt.Errorf("no ratings; expected lines of %s", ratingForm)
@@ -86,8 +90,8 @@ func parseRating(line string) (rating, error) {
 		return one, fmt.Errorf("%d rates itself", one.source)
 	}
 	one.value, err = strconv.ParseFloat(strings.TrimSpace(fields[2]), 64)
-	if err != nil || math.IsNaN(one.value) || one.value < -10 || one.value > 10 || one.value == 0 {
-		return one, fmt.Errorf("rating %q is no number from -10 to 10 other than 0", fields[2])
+	if err != nil || math.IsNaN(one.value) || one.value < -10 || one.value > 10 {
+		return one, fmt.Errorf("rating %q is no number from -10 to 10", fields[2])
 	}
 	if one.first, err = parseTime(strings.TrimSpace(fields[3])); err != nil {
 		return one, err
@@ -98,8 +102,8 @@ func parseRating(line string) (rating, error) {
 
 func parseID(name, text string) (int64, error) {
 	id, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
-	if err != nil || id < 1 {
-		return 0, fmt.Errorf("%s %q is no whole number of 1 or more", name, text)
+	if err != nil || id < 1 || id > ratingIDMax {
+		return 0, fmt.Errorf("%s %q is no whole number from 1 to 10^15", name, text)
 	}
 	return id, nil
 }
@@ -166,7 +170,7 @@ func (r *Rated) Channels(row func(Channel)) {
 func (r *Rated) Contacts(row func(Contact)) {
 	id := int64(0)
 	for _, one := range r.ratings {
-		if one.value < 0 {
+		if one.value <= 0 {
 			continue
 		}
 		id++
