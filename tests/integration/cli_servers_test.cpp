@@ -1,0 +1,211 @@
+// The program with servers: a database of its own and a NATS server of its own, so that streams do not meet
+// those of others.
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "fixtures/nats_server.h"
+#include "integration/cli.h"
+
+using namespace cutover::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using nlohmann::json;
+
+namespace {
+
+const std::string kSource = CUTOVER_SOURCE_DIR;
+
+std::map<std::string, std::string> variables_of(const std::string& path) {
+  std::map<std::string, std::string> variables;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);)
+    if (const auto equals = line.find('='); equals != std::string::npos)
+      variables[line.substr(0, equals)] = line.substr(equals + 1);
+  return variables;
+}
+
+Ended must(const Ended& ended) {
+  INFO(ended.out << ended.err);
+  REQUIRE(ended.code == 0);
+  return ended;
+}
+
+// A database with the migrations and the monolith's tables, dropped at the end.
+class OwnDatabase {
+ public:
+  OwnDatabase() : name_("cli_test_" + std::to_string(::getpid())) {
+    server_ = variables_of(std::getenv("CUTOVER_TEST_ENV")).at("PG_URL");
+    psql(server_, "CREATE DATABASE " + name_ + " TEMPLATE cutover_template");
+    must(cutover::test::run({"/usr/bin/env", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url(), "-f",
+                             kSource + "/tests/monolith/schema/app.sql"}));
+  }
+  ~OwnDatabase() {
+    cutover::test::run(
+        {"/usr/bin/env", "psql", "-X", "-q", server_, "-c", "DROP DATABASE " + name_ + " WITH (FORCE)"});
+  }
+  std::string url(const std::string& user = "") const {
+    const auto slash = server_.rfind('/');
+    std::string address = server_.substr(0, slash + 1) + name_;
+    if (!user.empty())
+      address.replace(address.find("//") + 2, address.find('@') - address.find("//") - 2, user);
+    return address;
+  }
+  void execute(const std::string& sql) const { psql(url(), sql); }
+
+ private:
+  static void psql(const std::string& url, const std::string& sql) {
+    must(cutover::test::run({"/usr/bin/env", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-c", sql}));
+  }
+  std::string name_;
+  std::string server_;
+};
+
+struct Servers {
+  Process::Environment environment() const {
+    return {{"CUTOVER_NATS_SERVERS", nats.url()}, {"CUTOVER_POSTGRES_URL", database.url()}};
+  }
+  Ended run(const std::vector<std::string>& arguments) const { return run_cutover(arguments, environment()); }
+  json check(const std::string& name) const {
+    const json document = json::parse(run({"doctor", "--json"}).out);
+    for (const json& line : document["checks"])
+      if (line["name"] == name) return line;
+    return {};
+  }
+  NatsServer nats;
+  OwnDatabase database;
+};
+
+}  // namespace
+
+TEST_CASE("plan shows what apply then does, and neither repeats it", "[cli]") {
+  const Servers servers;
+  const Ended before = servers.run({"streams", "plan", "--json"});
+  CHECK(before.code == 1);
+  const json planned = json::parse(before.out);
+  CHECK(planned["as_wanted"] == false);
+  const Ended applied = servers.run({"streams", "apply", "--json"});
+  CHECK(applied.code == 0);
+  CHECK(json::parse(applied.out)["changed"] == planned["changes"]);
+  CHECK(servers.run({"streams", "plan"}).code == 0);
+  CHECK(json::parse(servers.run({"streams", "apply", "--json"}).out)["changed"].empty());
+}
+
+TEST_CASE("a topology file that is wrong is an error, a destructive change is refused", "[cli]") {
+  const Servers servers;
+  servers.run({"streams", "apply"});
+  const std::filesystem::path folder =
+      std::filesystem::path(CUTOVER_BINARY_DIR) / ("streams-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "CONTACT.json")
+      << R"({"name": "CONTACT", "subjects": ["contact.>"], "max_age": 86400000000000})";
+  const Ended refused = servers.run({"streams", "apply", "--streams-dir", folder.string()});
+  CHECK(refused.code == 1);
+  CHECK_THAT(refused.err, ContainsSubstring("max_age") && ContainsSubstring("--allow-destructive"));
+  CHECK(servers.run({"streams", "apply", "--streams-dir", folder.string(), "--allow-destructive"}).code == 0);
+  std::ofstream(folder / "CONTACT.json") << R"({"name": "OTHER"})";
+  const Ended wrong = servers.run({"streams", "plan", "--streams-dir", folder.string()});
+  CHECK(wrong.code == 3);
+  CHECK_THAT(wrong.err, ContainsSubstring((folder / "CONTACT.json").string()));
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("doctor finds nothing wrong where nothing is", "[cli]") {
+  const Servers servers;
+  servers.run({"streams", "apply"});
+  const Ended ended = servers.run({"doctor", "--json"});
+  INFO(ended.out << ended.err);
+  CHECK(ended.code == 0);
+  const json document = json::parse(ended.out);
+  CHECK(document["ok"] == true);
+  for (const json& check : document["checks"]) CHECK(check["state"] == "ok");
+}
+
+TEST_CASE("doctor names what is missing, each by its own line", "[cli]") {
+  const Servers servers;
+  CHECK(servers.check("topology")["state"] == "fail");
+  CHECK_THAT(servers.check("topology")["do"].get<std::string>(), ContainsSubstring("streams apply"));
+
+  servers.database.execute(
+      "DROP INDEX app.contacts_owner; ALTER TABLE app.contacts RENAME TO contacts_elsewhere");
+  CHECK_THAT(servers.check("indexes of schema app")["found"].get<std::string>(),
+             ContainsSubstring("contacts (owner_id)"));
+  CHECK_THAT(servers.check("postgres permissions")["found"].get<std::string>(),
+             ContainsSubstring("app.contacts"));
+
+  servers.database.execute(
+      "CREATE OR REPLACE FUNCTION cutover.schema_version() RETURNS integer LANGUAGE sql AS 'SELECT 1'");
+  CHECK(servers.check("schema version")["state"] == "fail");
+  CHECK_THAT(servers.check("schema version")["found"].get<std::string>(),
+             ContainsSubstring("1 (last change"));
+
+  servers.database.execute("ALTER DATABASE " +
+                           servers.database.url().substr(servers.database.url().rfind('/') + 1) +
+                           " SET default_transaction_read_only = on");
+  CHECK(servers.check("postgres writable")["state"] == "fail");
+}
+
+TEST_CASE("doctor tells a role what it lacks", "[cli]") {
+  Servers servers;
+  const std::string role = "cli_test_role_" + std::to_string(::getpid());
+  servers.database.execute("CREATE ROLE " + role + " LOGIN");
+  auto environment = servers.environment();
+  environment["CUTOVER_POSTGRES_URL"] = servers.database.url(role);
+  const Ended ended = run_cutover({"doctor"}, environment);
+  CHECK(ended.code == 1);
+  CHECK_THAT(ended.out, ContainsSubstring("role " + role + " lacks") &&
+                            ContainsSubstring("on cutover.outbox") &&
+                            ContainsSubstring("GRANT cutover_search_projector TO " + role));
+  servers.database.execute("GRANT cutover_search_projector TO " + role + "; GRANT USAGE ON SCHEMA app TO " +
+                           role + "; GRANT SELECT ON ALL TABLES IN SCHEMA app TO " + role);
+  CHECK_THAT(run_cutover({"doctor"}, environment).out,
+             ContainsSubstring("role " + role + " may do what a worker does"));
+  servers.database.execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
+TEST_CASE("with both servers missing doctor reports each, and every other command says one thing", "[cli]") {
+  const Process::Environment nowhere = {{"CUTOVER_NATS_SERVERS", "nats://127.0.0.1:1"},
+                                        {"CUTOVER_POSTGRES_URL", "postgresql://127.0.0.1:1/x"},
+                                        {"CUTOVER_NATS_TIMEOUT", "1s"}};
+  const Ended doctor = run_cutover({"doctor", "--json"}, nowhere);
+  CHECK(doctor.code == 1);
+  std::map<std::string, json> checks;
+  const json document = json::parse(doctor.out);
+  for (const json& check : document["checks"]) checks[check["name"]] = check;
+  CHECK(checks["postgres connection"]["state"] == "fail");
+  CHECK(checks["nats server nats://127.0.0.1:1"]["state"] == "fail");
+  CHECK(checks["nats connection"]["state"] == "fail");
+  CHECK(checks["topology"]["state"] == "skipped");
+  CHECK(checks["ops port"]["state"] == "ok");
+
+  const Ended plan = run_cutover({"streams", "plan"}, nowhere);
+  CHECK(plan.code == 3);
+  CHECK_THAT(plan.err, ContainsSubstring("nats://127.0.0.1:1") && ContainsSubstring("Do: "));
+  CHECK(std::count(plan.err.begin(), plan.err.end(), '\n') == 1);
+}
+
+TEST_CASE("status shows what answers, and is inconclusive about the rest", "[cli]") {
+  Servers servers;
+  servers.run({"streams", "apply"});
+  servers.database.execute(
+      "INSERT INTO cutover.outbox (message_id, subject, key, payload) VALUES ('a', 'x', 'k', ''), ('b', 'x', "
+      "'k', '')");
+  const Ended whole = servers.run({"status", "--json"});
+  CHECK(whole.code == 0);
+  CHECK(json::parse(whole.out)["outbox"]["waiting"] == 2);
+  CHECK_THAT(servers.run({"status"}).out, ContainsSubstring("2 waiting"));
+
+  servers.nats.stop();
+  auto environment = servers.environment();
+  environment["CUTOVER_NATS_TIMEOUT"] = "1s";
+  const Ended half = run_cutover({"status", "--json"}, environment);
+  CHECK(half.code == 2);
+  const json document = json::parse(half.out);
+  CHECK(document["outbox"]["waiting"] == 2);
+  CHECK(document["troubles"].size() == 1);
+}
