@@ -1,37 +1,53 @@
 #include "runtime/event/field_rules.h"
 
-#include <algorithm>
+#include <array>
+#include <cstdint>
 
 namespace cutover {
 namespace {
 
-bool is_lower_hex(char c) noexcept {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+// What a byte may be part of. Looked up without branches: these checks run over most bytes of every envelope.
+enum Kind : unsigned { kLowerHex = 1, kUpperHex = 2, kName = 4, kHyphen = 8 };
+
+constexpr std::array<std::uint8_t, 256> kKinds = [] {
+  std::array<std::uint8_t, 256> kinds{};
+  for (unsigned c = '0'; c <= '9'; ++c) kinds[c] = kLowerHex | kUpperHex | kName;
+  for (unsigned c = 'a'; c <= 'z'; ++c) kinds[c] = kName;
+  for (unsigned c = 'a'; c <= 'f'; ++c) kinds[c] |= kLowerHex;
+  for (unsigned c = 'A'; c <= 'F'; ++c) kinds[c] = kUpperHex;
+  kinds['_'] = kName;
+  kinds['-'] = kHyphen;
+  return kinds;
+}();
+
+unsigned kind(char c) noexcept {
+  return kKinds[static_cast<unsigned char>(c)];
 }
-bool is_name_character(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+
+bool all_are(std::string_view text, unsigned wanted) noexcept {
+  bool all = true;
+  for (const char c : text) all &= (kind(c) & wanted) != 0;
+  return all;
 }
+
 bool is_name_token(std::string_view text) noexcept {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_name_character);
+  return !text.empty() && all_are(text, kName);
 }
 bool is_trace_id(std::string_view text) noexcept {
-  return std::all_of(text.begin(), text.end(), is_lower_hex) &&
-         text.find_first_not_of('0') != std::string_view::npos;
+  return all_are(text, kLowerHex) && text.find_first_not_of('0') != std::string_view::npos;
 }
 
 }  // namespace
 
 bool is_uuid(std::string_view text) noexcept {
   if (text.size() != 36) return false;
-  for (std::size_t i = 0; i < 36; ++i) {
-    const char c = text[i];
-    if (i == 8 || i == 13 || i == 18 || i == 23) {
-      if (c != '-') return false;
-    } else if (!is_lower_hex(c) && !(c >= 'A' && c <= 'F')) {
-      return false;
-    }
+  bool all = text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-';
+  int hyphens = 0;
+  for (const char c : text) {
+    all &= (kind(c) & (kLowerHex | kUpperHex | kHyphen)) != 0;
+    hyphens += c == '-';
   }
-  return true;
+  return all && hyphens == 4;
 }
 
 bool is_event_name(std::string_view text) noexcept {
@@ -59,8 +75,8 @@ bool has_control_character(std::string_view text) noexcept {
 
 bool is_traceparent(std::string_view text) noexcept {
   return text.size() == 55 && text.starts_with("00-") && text[35] == '-' && text[52] == '-' &&
-         is_trace_id(text.substr(3, 32)) && is_trace_id(text.substr(36, 16)) && is_lower_hex(text[53]) &&
-         is_lower_hex(text[54]);
+         is_trace_id(text.substr(3, 32)) && is_trace_id(text.substr(36, 16)) &&
+         all_are(text.substr(53), kLowerHex);
 }
 
 }  // namespace cutover
