@@ -60,7 +60,7 @@ func broken(event gate.Event, done *turn, number int) gate.OutboxRow {
 	row := gate.OutboxRow{MessageID: event.ID, Subject: event.Name, Key: event.Subject.ID, EventID: event.ID}
 	sorts := []func(){
 		func() { event.IdempotencyKey = "" },
-		func() { event.Version = 99 },
+		func() { event.Version = 0 },
 		func() { event.Payload = json.RawMessage(`"text"`) },
 		func() { event.OccurredAt = "yesterday" },
 		func() { event.Subject.ID = "" },

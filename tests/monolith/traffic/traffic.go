@@ -76,6 +76,13 @@ func Open(ctx context.Context, database *pgxpool.Pool, settings Settings) (*Traf
 	if err != nil {
 		return nil, fmt.Errorf("schema app cannot be read (monolith seed makes it): %w", err)
 	}
+	var outbox bool
+	if err := database.QueryRow(ctx, "SELECT to_regclass('cutover.outbox') IS NOT NULL").Scan(&outbox); err != nil {
+		return nil, err
+	}
+	if !outbox {
+		return nil, errors.New("the database has no table cutover.outbox; scripts/migrate makes it")
+	}
 	if t.principals == 0 {
 		return nil, errors.New("schema app is empty; run monolith seed first")
 	}

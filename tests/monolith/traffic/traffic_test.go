@@ -162,8 +162,7 @@ func TestBrokenMessagesAreBrokenInEveryWay(t *testing.T) {
 	done := written(t, 1)
 	for sort := 0; sort < 7; sort++ {
 		row := broken(done.written[0], done, sort)
-		event, err := gate.ParseEvent(row.Payload)
-		if err == nil && event.Version == 1 {
+		if _, err := gate.ParseEvent(row.Payload); err == nil {
 			t.Errorf("sort %d is an event", sort)
 		}
 	}

@@ -69,6 +69,23 @@ func ReadRatings(in io.Reader, seed int64) (*Rated, error) {
 	return r, nil
 }
 
+// EndAt moves all times by one span, so that the newest rating is at this time: old ratings make a world of today.
+func (r *Rated) EndAt(at time.Time) {
+	newest := r.ratings[0].last
+	for _, one := range r.ratings {
+		if one.last.After(newest) {
+			newest = one.last
+		}
+	}
+	span := at.Sub(newest)
+	for i := range r.ratings {
+		r.ratings[i].first, r.ratings[i].last = r.ratings[i].first.Add(span), r.ratings[i].last.Add(span)
+	}
+	for id, first := range r.firstSeen {
+		r.firstSeen[id] = first.Add(span)
+	}
+}
+
 func isRatingHeader(line string) bool {
 	return strings.HasPrefix(strings.ToLower(line), "source") && strings.Count(line, ",") == 3
 }
@@ -108,16 +125,21 @@ func parseID(name, text string) (int64, error) {
 	return id, nil
 }
 
+var latestRating = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+
 func parseTime(text string) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at.UTC(), nil
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		seconds, notNumber := strconv.ParseFloat(text, 64)
+		if notNumber != nil || math.IsNaN(seconds) || math.Abs(seconds) > 1e12 {
+			return time.Time{}, fmt.Errorf("time %q is neither seconds since 1970 nor RFC 3339", text)
+		}
+		at = time.UnixMicro(int64(seconds * 1e6))
 	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	// The year 9999 is as far as an RFC 3339 time goes.
-	if err != nil || math.IsNaN(seconds) || seconds < 0 || seconds > 253402300799 {
-		return time.Time{}, fmt.Errorf("time %q is neither seconds since 1970 nor RFC 3339", text)
+	if at.Unix() < 0 || at.After(latestRating) {
+		return time.Time{}, fmt.Errorf("time %q is not from 1970 to 2200", text)
 	}
-	return time.UnixMicro(int64(seconds * 1e6)).UTC(), nil
+	return at.UTC(), nil
 }
 
 func (r *Rated) meet(id int64, at time.Time) {

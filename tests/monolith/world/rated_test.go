@@ -48,6 +48,21 @@ func TestALaterRatingReplacesAnEarlierOneAndExtendsItsEvidence(t *testing.T) {
 	turned.Contacts(func(c Contact) { t.Errorf("a contact remained: %+v", c) })
 }
 
+func TestOldRatingsMakeAWorldOfToday(t *testing.T) {
+	r := read(t, "1,2,3,1000", "2,1,4,4600", "1,2,5,2800")
+	r.EndAt(midnight)
+	var first, last []time.Time
+	r.Contacts(func(c Contact) { first, last = append(first, c.FirstSeenAt), append(last, c.LastEvidenceAt) })
+	if !first[0].Equal(midnight.Add(-time.Hour)) || !last[0].Equal(midnight.Add(-30*time.Minute)) || !last[1].Equal(midnight) {
+		t.Errorf("%v %v", first, last)
+	}
+	r.Principals(func(p Principal) {
+		if !p.CreatedAt.Equal(midnight.Add(-time.Hour)) && p.ID == 1 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
 func TestARatingOfZeroMakesPrincipalsOnly(t *testing.T) {
 	r := read(t, "1,2,0,1000")
 	count := 0
@@ -61,18 +76,19 @@ func TestARatingOfZeroMakesPrincipalsOnly(t *testing.T) {
 
 func TestABadLineIsNamed(t *testing.T) {
 	for line, want := range map[string]string{
-		"1,2,3":            "line 2: 3 fields, expected 4",
-		"1,2,3,4,5":        "line 2: 5 fields, expected 4",
-		"x,2,3,4":          `line 2: source "x" is no whole number`,
-		"1,0,3,4":          `line 2: target "0" is no whole number`,
-		"1,1,3,4":          "line 2: 1 rates itself",
-		"1,2,11,4":         `line 2: rating "11" is no number from -10 to 10`,
-		"1,2,NaN,4":        `line 2: rating "NaN"`,
-		"1,2,,4":           `line 2: rating ""`,
-		"1,2,3,yesterday":  `line 2: time "yesterday" is neither`,
-		"1,2,3,-1":         `line 2: time "-1" is neither`,
-		"1,2,3,1e300":      `line 2: time "1e300" is neither`,
-		"source,2,3,1e300": `line 2: source "source"`,
+		"1,2,3":               "line 2: 3 fields, expected 4",
+		"1,2,3,4,5":           "line 2: 5 fields, expected 4",
+		"x,2,3,4":             `line 2: source "x" is no whole number`,
+		"1,0,3,4":             `line 2: target "0" is no whole number`,
+		"1,1,3,4":             "line 2: 1 rates itself",
+		"1,2,11,4":            `line 2: rating "11" is no number from -10 to 10`,
+		"1,2,NaN,4":           `line 2: rating "NaN"`,
+		"1,2,,4":              `line 2: rating ""`,
+		"1,2,3,yesterday":     `line 2: time "yesterday" is neither`,
+		"1,2,3,-1":            `line 2: time "-1" is not from 1970 to 2200`,
+		"1,2,3,1289241911728": `line 2: time "1289241911728" is`,
+		"1,2,3,1e300":         `line 2: time "1e300" is neither`,
+		"source,2,3,1e300":    `line 2: source "source"`,
 	} {
 		_, err := ReadRatings(strings.NewReader("1,2,3,4\n"+line+"\n"), 1)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -69,15 +70,19 @@ func run(ctx context.Context, arguments []string) error {
 	}
 }
 
-// flags parses the options of a command; a wrong one is a usageError.
+// parse reads the options of a command; a wrong one is a usageError. --help lists them on standard output.
 func parse(set *flag.FlagSet, arguments []string) error {
-	if err := set.Parse(arguments); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return usageError{err}
-	}
-	if set.NArg() > 0 {
+	set.SetOutput(io.Discard)
+	err := set.Parse(arguments)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		set.SetOutput(os.Stdout)
+		fmt.Printf("usage: %s [OPTIONS]\n", set.Name())
+		set.PrintDefaults()
+		return err
+	case err != nil:
+		return usagef("%s: %v; --help lists the options", set.Name(), err)
+	case set.NArg() > 0:
 		return usagef("%s: unexpected argument %q", set.Name(), set.Arg(0))
 	}
 	return nil

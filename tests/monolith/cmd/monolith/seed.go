@@ -16,7 +16,7 @@ func seed(ctx context.Context, arguments []string) error {
 	seedNumber := set.Int64("seed", 1, "`seed`; the same seed, size and --as-of give the same rows")
 	largest := set.Int("largest", 0, "`contacts` of principal 1, default as many as principals; principal 2 has five")
 	unresolved := set.Float64("unresolved", 0.2, "`share` of the contacts that are no principals, 0 to 1")
-	asOf := set.String("as-of", "", "newest time in any row, RFC 3339, default the last midnight UTC")
+	asOf := set.String("as-of", "", "newest time in any row, RFC 3339, default the last midnight UTC; ratings keep their times without it")
 	ratings := set.String("ratings", "", "build the world from the source,target,rating,time lines of this `file`")
 	replace := set.Bool("replace", false, "throw the world away that is there")
 	if err := parse(set, arguments); err != nil {
@@ -35,7 +35,7 @@ func seed(ctx context.Context, arguments []string) error {
 		plan.AsOf = at.UTC()
 	}
 	start := time.Now()
-	rows, err := makeWorld(plan, *ratings)
+	rows, err := makeWorld(plan, *ratings, *asOf != "")
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func seed(ctx context.Context, arguments []string) error {
 	}{counts, time.Since(start).Seconds()})
 }
 
-func makeWorld(plan world.Plan, ratings string) (world.World, error) {
+func makeWorld(plan world.Plan, ratings string, shift bool) (world.World, error) {
 	if ratings == "" {
 		generated, err := world.Generate(plan)
 		if err != nil {
@@ -85,6 +85,9 @@ func makeWorld(plan world.Plan, ratings string) (world.World, error) {
 	rated, err := world.ReadRatings(file, plan.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ratings, err)
+	}
+	if shift {
+		rated.EndAt(plan.AsOf)
 	}
 	return rated, nil
 }
