@@ -307,6 +307,8 @@ void BatchEngine::State::pass(BatchTransaction& tx, Items batch, const std::vect
   std::vector<std::optional<Verdict>> verdicts(batch.size());
   std::vector<Event> work;
   std::vector<std::size_t> work_at;
+  work.reserve(batch.size());
+  work_at.reserve(batch.size());
   for (std::size_t i = 0; i < batch.size(); ++i) {
     Item& item = *batch[i];
     if (claims[i] == Claim::skip) ++tally.not_owned;

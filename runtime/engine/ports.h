@@ -227,7 +227,8 @@ struct OutboxRow {
 class BatchTransaction {
  public:
   virtual ~BatchTransaction() = default;  // without commit: rolls back
-  // Must come first. Items in ascending sequence, each sequence once. Throws ClaimRefused.
+  // Must come first. Items in ascending sequence, each sequence once; what they point to outlives the transaction.
+  // Throws ClaimRefused.
   virtual Claims claim(const Origin& origin, std::span<const ClaimItem> items) = 0;
   // Which tables and ledger everything below means from now on: serving (false, at first) or shadow (true).
   virtual void use_shadow(bool shadow) = 0;

@@ -47,6 +47,9 @@ std::vector<Claim> to_claims(std::string_view letters) {
   return claims;
 }
 
+// A view of nothing would be null.
+std::string_view present(std::string_view text) { return text.data() ? text : std::string_view(""); }
+
 std::string hex(std::string_view bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string out;
@@ -105,26 +108,26 @@ void PgBatchTransaction::begin() {
 Claims PgBatchTransaction::claim(const Origin& origin, std::span<const ClaimItem> items) {
   begin();
   origin_ = origin;
+  std::size_t mark_bytes = 0;
+  for (const ClaimItem& item : items) mark_bytes += item.tenant_scope.size() + 1 + item.idempotency_key.size();
+  mark_text_.reserve(mark_bytes);  // so that the views into it stay valid
+  for (auto* numbers : {&sequences_, &plans_}) numbers->reserve(items.size());
+  for (auto* texts : {&event_ids_, &keys_, &marks_}) texts->reserve(items.size());
   for (const ClaimItem& item : items) {
     sequences_.push_back(static_cast<std::int64_t>(item.sequence));
     plans_.push_back(item.replay_plan);
-    event_ids_.emplace_back(item.event_id);
-    keys_.emplace_back(item.key);
-    std::string& mark = marks_.emplace_back();
-    if (item.idempotency_key.empty()) continue;
-    mark.reserve(item.tenant_scope.size() + 1 + item.idempotency_key.size());
-    mark.append(item.tenant_scope).append(1, '\x1f').append(item.idempotency_key);
-  }
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    event_id_views_.emplace_back(event_ids_[i]);
-    key_views_.emplace_back(keys_[i]);
-    mark_views_.emplace_back(marks_[i].empty() ? std::string_view() : std::string_view(marks_[i]));
+    event_ids_.push_back(present(item.event_id));
+    keys_.push_back(present(item.key));
+    std::size_t start = mark_text_.size();
+    if (!item.idempotency_key.empty()) mark_text_.append(item.tenant_scope).append(1, '\x1f').append(item.idempotency_key);
+    bool marked = mark_text_.size() > start;
+    marks_.push_back(marked ? std::string_view(mark_text_).substr(start) : std::string_view());
   }
   auto rows = connection_.run(
       kClaim, {std::string_view(identity_.worker), std::string_view(identity_.instance), std::string_view(origin_.stream),
                std::int64_t{origin_.incarnation}, std::span<const std::int64_t>(sequences_),
-               std::span<const std::string_view>(event_id_views_), std::span<const std::string_view>(key_views_),
-               std::span<const std::string_view>(mark_views_), std::span<const std::int64_t>(plans_)});
+               std::span<const std::string_view>(event_ids_), std::span<const std::string_view>(keys_),
+               std::span<const std::string_view>(marks_), std::span<const std::int64_t>(plans_)});
   return {to_claims(rows->text(0, 0)), to_claims(rows->text(0, 1))};
 }
 
@@ -168,8 +171,8 @@ void PgBatchTransaction::settle(std::span<const Settlement> settlements) {
   for (Settlement settlement : settlements) classes.push_back(static_cast<char>(settlement));
   connection_.queue(kSettle, {std::string_view(identity_.worker), std::string_view(shadow_ ? "shadow" : "worker"),
                               std::string_view(origin_.stream), std::int64_t{origin_.incarnation},
-                              std::span<const std::int64_t>(sequences_), std::span<const std::string_view>(event_id_views_),
-                              std::span<const std::string_view>(mark_views_), std::span<const std::int64_t>(plans_),
+                              std::span<const std::int64_t>(sequences_), std::span<const std::string_view>(event_ids_),
+                              std::span<const std::string_view>(marks_), std::span<const std::int64_t>(plans_),
                               std::string_view(classes)});
 }
 

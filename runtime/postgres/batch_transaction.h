@@ -49,8 +49,8 @@ class PgBatchTransaction final : public BatchTransaction {
   bool outgoing_ = false;
   Origin origin_;
   std::vector<std::int64_t> sequences_, plans_;
-  std::vector<std::string> event_ids_, keys_, marks_;  // marks_: tenant, U+001F, idempotency key
-  std::vector<std::string_view> event_id_views_, key_views_, mark_views_;
+  std::vector<std::string_view> event_ids_, keys_, marks_;
+  std::string mark_text_;  // what marks_ point into: tenant, U+001F, idempotency key of each
   std::vector<OutboxRow> outbox_;
 };
 

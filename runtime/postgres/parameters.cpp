@@ -61,6 +61,7 @@ struct Encoder {
   }
   void operator()(std::span<const std::int64_t> values) {
     type = kInt8Array;
+    out.reserve(20 + 12 * values.size());
     put_array_header(out, kInt8, values.size());
     for (std::int64_t value : values) {
       put32(out, 8);
@@ -77,6 +78,9 @@ struct Encoder {
   }
   void operator()(std::span<const std::string_view> values) {
     type = kTextArray;
+    std::size_t bytes = 20;
+    for (std::string_view value : values) bytes += 4 + value.size();
+    out.reserve(bytes);
     put_array_header(out, kText, values.size());
     for (std::string_view value : values) {
       if (value.data() == nullptr) {  // a view of nothing is null
