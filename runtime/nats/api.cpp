@@ -1,6 +1,7 @@
 #include "runtime/nats/api.h"
 
 #include <charconv>
+#include <cstdio>
 
 namespace cutover {
 
@@ -40,6 +41,19 @@ std::optional<Instant> parse_api_time(std::string_view text) {
   year_month_day day{year(y), month(static_cast<unsigned>(mo)), std::chrono::day(static_cast<unsigned>(d))};
   if (!day.ok()) return std::nullopt;
   return Instant(sys_days(day)) + hours(h) + minutes(mi) + seconds(s) + microseconds(fraction);
+}
+
+std::string format_api_time(Instant time) {
+  using namespace std::chrono;
+  sys_days day = floor<days>(time);
+  year_month_day date(day);
+  hh_mm_ss clock(time - day);
+  char text[48];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return text;
 }
 
 json consumer_config(const LaneSpec& lane, const std::string& durable) {

@@ -14,6 +14,7 @@ namespace cutover {
 
 inline constexpr int kStreamNotFound = 10059;
 inline constexpr int kConsumerNotFound = 10014;
+inline constexpr int kNoMessageFound = 10037;
 
 struct ApiError {
   int code = 0;      // like HTTP
@@ -31,6 +32,7 @@ ApiAnswer parse_answer(std::string_view text);
 // "2022-11-20T11:16:00.123456789Z" in microseconds, cut and not rounded, so that equal texts stay equal.
 // Returns nullopt for anything else.
 std::optional<Instant> parse_api_time(std::string_view text);
+std::string format_api_time(Instant time);  // with microseconds
 
 // The consumer that a lane needs: durable, explicit acks, everything from the start, never given up by the
 // broker.

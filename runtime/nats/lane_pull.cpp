@@ -26,10 +26,6 @@ LanePullOptions fit(LanePullOptions options, const LaneSpec& spec) {
   return options;
 }
 
-std::uint64_t sequence_of(const json& info, const char* what) {
-  return info.value(json::json_pointer("/" + std::string(what) + "/stream_seq"), std::uint64_t{0});
-}
-
 }  // namespace
 
 LanePull::LanePull(std::size_t index, LaneSpec spec, std::string durable, LanePullOptions options, Send send,
@@ -41,8 +37,11 @@ LanePull::LanePull(std::size_t index, LaneSpec spec, std::string durable, LanePu
       send_(std::move(send)),
       notice_(std::move(notice)),
       pull_subject_("$JS.API.CONSUMER.MSG.NEXT." + spec_.stream + "." + durable_),
-      credit_(options_.prefetch, options_.prefetch_bytes, options_.expires + options_.answer_timeout),
-      stream_created_(options_.stream_created) {
+      check_(
+          spec_, durable_, options_.stream_created,
+          [this](const std::string& subject, const std::string& body) { ask(subject, body, asking_now_); },
+          notice_),
+      credit_(options_.prefetch, options_.prefetch_bytes, options_.expires + options_.answer_timeout) {
   state_.condition = Condition::unreachable;
   state_.detail = "not connected yet";
 }
@@ -57,20 +56,22 @@ void LanePull::check_again(Deadline now) {
   silent_ = false;
   if (phase_ == Phase::stopped) return;
   credit_.forget_pulls();
-  ask_stream(now);
+  phase_ = Phase::checking;
+  asking_now_ = now;
+  check_.begin();
 }
 
 void LanePull::tick(Deadline now, Deadline read_until) {
   if (phase_ == Phase::stopped) return;
   if (question_open_ && now >= question_over_) {
     question_open_ = false;
-    if (phase_ != Phase::pulling)
+    if (phase_ == Phase::checking)
       fail(Condition::unreachable,
            "JetStream does not answer questions about stream " + spec_.stream + " and consumer " + durable_ +
                "; it may be without a leader, or this login may not use $JS.API.>",
            now);
   }
-  if (phase_ == Phase::waiting && now >= retry_at_) ask_stream(now);
+  if (phase_ == Phase::waiting && now >= retry_at_) check_again(now);
   if (phase_ != Phase::pulling) return;
 
   credit_.expire(now);
@@ -80,121 +81,53 @@ void LanePull::tick(Deadline now, Deadline read_until) {
     state_.detail = "no heartbeat from consumer " + durable_ + " of stream " + spec_.stream;
     return;
   }
-  if (!question_open_ && now >= probe_at_) ask_consumer(Phase::pulling, now);
+  if (!question_open_ && now >= probe_at_)
+    ask("$JS.API.CONSUMER.INFO." + spec_.stream + "." + durable_, "", now);
   pull(now);
 }
 
-void LanePull::ask(Phase phase, const std::string& subject, const std::string& body, Deadline now) {
-  phase_ = phase;
+void LanePull::ask(const std::string& subject, const std::string& body, Deadline now) {
   question_open_ = true;
   question_over_ = now + options_.answer_timeout;
-  probe_at_ = now + options_.probe_interval;
   send_(subject, "q" + std::to_string(index_) + "-" + std::to_string(++question_), body);
-}
-
-void LanePull::ask_stream(Deadline now) {
-  ask(Phase::stream_info, "$JS.API.STREAM.INFO." + spec_.stream, "", now);
-}
-
-void LanePull::ask_consumer(Phase phase, Deadline now) {
-  ask(phase, "$JS.API.CONSUMER.INFO." + spec_.stream + "." + durable_, "", now);
-}
-
-void LanePull::write_consumer(const json& config, Deadline now) {
-  json body = {{"stream_name", spec_.stream}, {"config", config}};
-  ask(Phase::consumer_write, "$JS.API.CONSUMER.DURABLE.CREATE." + spec_.stream + "." + durable_, body.dump(),
-      now);
 }
 
 void LanePull::on_answer(std::uint64_t number, std::string_view text, std::vector<Message>& out,
                          Deadline now) {
   if (!question_open_ || number != question_) return;  // an answer that came too late
   question_open_ = false;
-  ApiAnswer answer = parse_answer(text);
-  switch (phase_) {
-    case Phase::stream_info:
-      on_stream(answer, now);
-      break;
-    case Phase::consumer_info:
-      on_consumer(answer, now);
-      break;
-    case Phase::consumer_write:
-      on_written(answer, now);
-      break;
-    case Phase::pulling:
-      on_probe(answer, now);
-      break;
-    case Phase::waiting:
-    case Phase::stopped:
-      break;
-  }
+  asking_now_ = now;
+  if (phase_ == Phase::checking)
+    on_checked(check_.on_answer(parse_answer(text)), now);
+  else if (phase_ == Phase::pulling)
+    on_probe(parse_answer(text), now);
   if (phase_ == Phase::pulling && std::exchange(suspect_, false))
     for (Message& message : take_kept()) out.push_back(std::move(message));
 }
 
-void LanePull::on_stream(const ApiAnswer& answer, Deadline now) {
-  if (answer.error) {
-    if (answer.error->err_code == kStreamNotFound)
-      return fail(Condition::missing,
-                  "there is no stream " + spec_.stream + "; create it with `cutover streams apply`", now);
-    return fail(Condition::unreachable, "stream " + spec_.stream + ": " + answer.error->description, now);
-  }
-  std::optional<Instant> created = parse_api_time(answer.body.value("created", std::string()));
-  if (!created)
-    return fail(Condition::unreachable,
-                "stream " + spec_.stream + ": the server does not say when it was created", now);
-  if (stream_created_ && *stream_created_ != *created) return stop_for_ever(*created);
-  stream_created_ = created;
-  stream_last_ = answer.body.value(json::json_pointer("/state/last_seq"), std::uint64_t{0});
-  ask_consumer(Phase::consumer_info, now);
+void LanePull::on_checked(ConsumerCheck::Outcome outcome, Deadline now) {
+  if (auto* ready = std::get_if<ConsumerCheck::Ready>(&outcome)) begin_pulling(ready->info, now);
+  if (auto* failed = std::get_if<ConsumerCheck::Failed>(&outcome))
+    fail(failed->condition, failed->detail, now);
+  if (auto* lives = std::get_if<ConsumerCheck::Recreated>(&outcome)) stop_for_ever(*lives);
 }
 
-void LanePull::stop_for_ever(Instant created) {
-  auto text = [](Instant time) { return std::to_string(time.time_since_epoch().count()); };
+void LanePull::stop_for_ever(const ConsumerCheck::Recreated& lives) {
   phase_ = Phase::stopped;
   credit_.forget_pulls();
   kept_.clear();  // of the new stream: not ours to handle
   suspect_ = false;
   state_.condition = Condition::recreated;
-  state_.detail = "stream " + spec_.stream + " was deleted and created again (created at " + text(created) +
-                  " us, before at " + text(*stream_created_) +
-                  " us since 1970); declare the new life with `cutover incarnation start`, then restart";
+  state_.detail = "stream " + spec_.stream + " was deleted and created again at " +
+                  format_api_time(lives.now) + ", it was of " + format_api_time(lives.before) +
+                  "; declare its new life with `cutover incarnation start`, then restart";
   notice_(state_.detail);
-}
-
-void LanePull::on_consumer(const ApiAnswer& answer, Deadline now) {
-  if (answer.error) {
-    if (answer.error->err_code != kConsumerNotFound)
-      return fail(Condition::unreachable, "consumer " + durable_ + ": " + answer.error->description, now);
-    json config = consumer_config(spec_, durable_);
-    if (settled_through_ && *settled_through_ > 0) {
-      config["deliver_policy"] = "by_start_sequence";
-      config["opt_start_seq"] = *settled_through_ + 1;
-      notice_("consumer " + durable_ + " of stream " + spec_.stream +
-              " was deleted; created again, from sequence " + std::to_string(*settled_through_ + 1));
-    }
-    return write_consumer(config, now);
-  }
-  if (auto changed =
-          changed_config(answer.body.value("config", json::object()), consumer_config(spec_, durable_)))
-    return write_consumer(*changed, now);
-  begin_pulling(answer.body, now);
-}
-
-void LanePull::on_written(const ApiAnswer& answer, Deadline now) {
-  if (answer.error)
-    return fail(Condition::missing,
-                "consumer " + durable_ + " of stream " + spec_.stream +
-                    " cannot be made as the lane wants it: " + answer.error->description +
-                    "; change the lane, or delete the consumer and restart",
-                now);
-  begin_pulling(answer.body, now);
 }
 
 void LanePull::note_consumer(const json& info) {
   state_.pending = info.value("num_pending", std::uint64_t{0});
   state_.ack_pending = info.value("num_ack_pending", std::uint64_t{0});
-  settled_through_ = sequence_of(info, "ack_floor");
+  check_.settled_through(info.value(json::json_pointer("/ack_floor/stream_seq"), std::uint64_t{0}));
   std::string created = info.value("created", std::string());
   if (created != consumer_created_) consumer_sequence_ = 0;  // another life of the consumer: it counts from 1
   consumer_created_ = std::move(created);
@@ -222,9 +155,8 @@ void LanePull::on_probe(const ApiAnswer& answer, Deadline now) {
   if (answer.body.value("created", std::string()) != consumer_created_) return check_again(now);
   note_consumer(answer.body);
 
-  bool asked = credit_.outstanding() > 0 && !paused_;
-  bool stuck = asked && state_.pending > 0 && !std::exchange(delivered_since_probe_, false);
-  if (!stuck) {
+  bool delivered = std::exchange(delivered_since_probe_, false);
+  if (delivered || state_.pending == 0 || credit_.outstanding() == 0 || paused_) {
     fruitless_probes_ = 0;
     if (state_.condition == Condition::stalled) state_.condition = Condition::running, state_.detail.clear();
     return;
@@ -233,7 +165,7 @@ void LanePull::on_probe(const ApiAnswer& answer, Deadline now) {
     state_.condition = Condition::stalled;
     state_.detail =
         "consumer " + durable_ + " has " + std::to_string(state_.pending) +
-        " messages waiting but delivers " + "none; " +
+        " messages waiting but delivers none; " +
         (state_.ack_pending >= spec_.max_ack_pending
              ? "all " + std::to_string(spec_.max_ack_pending) + " places for unacknowledged ones are taken"
              : "restart the leader of the consumer (`nats consumer cluster step-down`) or the server");
@@ -257,7 +189,7 @@ void LanePull::fail(Condition condition, const std::string& detail, Deadline now
 }
 
 void LanePull::on_nobody(Deadline now) {
-  if (!question_open_ || phase_ == Phase::pulling || phase_ == Phase::stopped) return;
+  if (!question_open_ || phase_ != Phase::checking) return;
   question_open_ = false;
   fail(Condition::unreachable, "nobody answers the JetStream API; is JetStream enabled for this account?",
        now);
@@ -277,7 +209,7 @@ void LanePull::on_status(std::uint64_t number, const StatusLine& status, Deadlin
       credit_.too_large(number, status.pending_messages);
       break;
     case PullStatus::too_many_pulls:
-      credit_.closed(number, std::nullopt);
+      credit_.closed(number, UINT64_MAX);  // nothing of it came
       pull_not_before_ = now + kAfterRefusal;
       return;
     case PullStatus::consumer_deleted:
@@ -317,6 +249,7 @@ void LanePull::on_message(Message message, const AckReply& reply, std::vector<Me
     check_again(now);
   }
   consumer_sequence_ = reply.consumer_sequence;
+  if (!suspect_) check_.saw(reply.stream_sequence, reply.published_at);
   if (suspect_)
     kept_.push_back(std::move(message));
   else

@@ -9,6 +9,7 @@
 #include "runtime/engine/ports.h"
 #include "runtime/nats/ack_reply.h"
 #include "runtime/nats/api.h"
+#include "runtime/nats/consumer_check.h"
 #include "runtime/nats/header_block.h"
 #include "runtime/nats/lane_credit.h"
 
@@ -21,7 +22,7 @@ struct LanePullOptions {
   std::chrono::milliseconds heartbeat{2'000};
   std::chrono::milliseconds probe_interval{5'000};
   std::chrono::milliseconds answer_timeout{5'000};
-  std::optional<Instant> stream_created;  // what it must be; otherwise the first one seen is believed
+  std::optional<Instant> stream_created;  // see ConsumerCheck
 };
 
 // One lane's conversation with the broker: makes sure that stream and consumer are there, pulls, listens for
@@ -37,6 +38,8 @@ class LanePull {
 
   LanePull(std::size_t index, LaneSpec spec, std::string durable, LanePullOptions options, Send send,
            Notice notice);
+  LanePull(const LanePull&) = delete;
+  LanePull& operator=(const LanePull&) = delete;
 
   // The connection is new: all pulls are void, and everything is checked before the next one.
   void restart(Deadline now);
@@ -70,20 +73,15 @@ class LanePull {
   const std::string& durable() const { return durable_; }
 
  private:
-  enum class Phase { waiting, stream_info, consumer_info, consumer_write, pulling, stopped };
+  enum class Phase { waiting, checking, pulling, stopped };
 
-  void ask(Phase phase, const std::string& subject, const std::string& body, Deadline now);
-  void ask_stream(Deadline now);
-  void ask_consumer(Phase phase, Deadline now);
-  void write_consumer(const nlohmann::json& config, Deadline now);
-  void on_stream(const ApiAnswer& answer, Deadline now);
-  void on_consumer(const ApiAnswer& answer, Deadline now);
-  void on_written(const ApiAnswer& answer, Deadline now);
+  void ask(const std::string& subject, const std::string& body, Deadline now);
+  void on_checked(ConsumerCheck::Outcome outcome, Deadline now);
   void on_probe(const ApiAnswer& answer, Deadline now);
-  void begin_pulling(const nlohmann::json& info, Deadline now);
   void note_consumer(const nlohmann::json& info);
+  void begin_pulling(const nlohmann::json& info, Deadline now);
   void fail(LaneState::Condition condition, const std::string& detail, Deadline now);
-  void stop_for_ever(Instant created);
+  void stop_for_ever(const ConsumerCheck::Recreated& lives);
   void pull(Deadline now);
 
   const std::size_t index_;
@@ -94,6 +92,7 @@ class LanePull {
   const Notice notice_;
   const std::string pull_subject_;
 
+  ConsumerCheck check_;
   LaneCredit credit_;
   LaneState state_;
   Phase phase_ = Phase::waiting;
@@ -102,12 +101,10 @@ class LanePull {
   bool suspect_ = false;       // the consumer's numbers went back: is the stream still the same?
   std::vector<Message> kept_;  // messages that arrived while suspect
 
-  std::optional<Instant> stream_created_;
   std::string consumer_created_;
-  std::uint64_t consumer_sequence_ = 0;           // of the last message
-  std::optional<std::uint64_t> settled_through_;  // everything up to this stream sequence was acked
-  std::uint64_t stream_last_ = 0;                 // at the last look
+  std::uint64_t consumer_sequence_ = 0;  // of the last message
 
+  Deadline asking_now_{};       // for the questions of the check
   std::uint64_t question_ = 0;  // number of the last one
   bool question_open_ = false;
   Deadline question_over_;

@@ -8,8 +8,6 @@
 namespace cutover {
 namespace {
 
-constexpr int kNoMessageFound = 10037;
-
 // What nearly every answer looks like: {"stream":"CORE", "seq":12} or {"stream":"CORE", "seq":12,"duplicate":
 // true}.
 bool read_usual_ack(std::string_view text, PublishAck& ack) {

@@ -19,6 +19,8 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kTick{20};  // stop is noticed, and timers run, at least this often
 constexpr milliseconds kHandBack{1'000};
+constexpr std::size_t kSpentMessagesMax = 256;
+constexpr std::size_t kSpentBytesMax = 1 << 20;
 
 struct Token {
   bool question = false;  // of the API; otherwise a pull
@@ -57,6 +59,10 @@ struct PullSource::Impl {
   Deadline read_until{};  // everything that arrived before this was read
   Deadline next_tick{};
   std::size_t last_lane = 0;
+  // Copied and not destroyed yet: each natsMsg_Destroy may wake the client's collector thread, a burst wakes
+  // it once.
+  std::vector<NatsMessage> spent;
+  std::size_t spent_bytes = 0;
 
   mutable std::mutex mutex;
   std::string inbox;  // "_INBOX.x.", a new one after each reconnect so that old pulls find nobody
@@ -70,8 +76,18 @@ struct PullSource::Impl {
   void handle(natsMsg* message, std::vector<Message>& out);
   void handle_control(natsMsg* message, std::string_view token, Deadline now);
   std::size_t lane_of(const AckReply& reply);
+  void destroy_spent(bool but_last = false);
   void hand_back();
 };
+
+// The last one may be in use still.
+void PullSource::Impl::destroy_spent(bool but_last) {
+  NatsMessage last;
+  if (but_last) last = std::move(spent.back());
+  spent.clear();
+  spent_bytes = 0;
+  if (last) spent.push_back(std::move(last));
+}
 
 // With `mutex` held: the inbox is read.
 void PullSource::Impl::send(const std::string& subject, const std::string& reply, std::string_view body) {
@@ -144,7 +160,9 @@ std::size_t PullSource::Impl::lane_of(const AckReply& reply) {
 }
 
 void PullSource::Impl::handle(natsMsg* raw, std::vector<Message>& out) {
-  NatsMessage message(raw);
+  spent.emplace_back(raw);
+  spent_bytes += static_cast<std::size_t>(natsMsg_GetDataLength(raw));
+  if (spent.size() > kSpentMessagesMax || spent_bytes > kSpentBytesMax) destroy_spent(true);
   Deadline now = steady_clock::now();
   std::string_view subject = natsMsg_GetSubject(raw);
   if (subject.starts_with(inbox)) return handle_control(raw, subject.substr(inbox.size()), now);
@@ -257,6 +275,7 @@ void PullSource::receive(std::vector<Message>& out, std::size_t max, Deadline de
     milliseconds wait{0};
     if (empty && now < deadline && !stop.stop_requested())
       wait = std::min(kTick, std::chrono::ceil<milliseconds>(deadline - now));
+    if (wait > milliseconds(0)) impl.destroy_spent();
     if (natsMsg* message = impl.next(wait)) {
       impl.handle(message, out);
       continue;

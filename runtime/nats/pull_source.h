@@ -30,9 +30,9 @@ struct PullOptions {
 // and adapts them, keeps several pulls open, and begins anew by itself after reconnects, lost heartbeats and
 // deleted consumers.
 //
-// Uses the subjects $JS.API.STREAM.INFO.<stream>, $JS.API.CONSUMER.INFO.<stream>.<durable>,
-// $JS.API.CONSUMER.DURABLE.CREATE.<stream>.<durable>, $JS.API.CONSUMER.MSG.NEXT.<stream>.<durable>,
-// $JS.ACK.<stream>.<durable>.> and _INBOX.>.
+// Uses the subjects $JS.API.STREAM.INFO.<stream>, $JS.API.STREAM.MSG.GET.<stream>,
+// $JS.API.CONSUMER.{INFO,DURABLE.CREATE,DELETE,MSG.NEXT}.<stream>.<durable>, $JS.ACK.<stream>.<durable>.> and
+// _INBOX.>.
 class PullSource final : public MessageSource {
  public:
   // Returns at once; nothing is sent before the first `receive` or `prepare`. The connection outlives the
