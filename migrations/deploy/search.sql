@@ -110,10 +110,10 @@ CREATE TABLE serving.search_reindex_runs (
   expected      bigint NOT NULL DEFAULT 0,  -- estimate of `seen` at the end
   started_at    timestamptz NOT NULL DEFAULT now(),
   progressed_at timestamptz NOT NULL DEFAULT now(),
-  finished_at   timestamptz,
+  finished_at   timestamptz,                -- null: it runs, or may be resumed
   error         text
 );
-CREATE UNIQUE INDEX search_reindex_runs_open ON serving.search_reindex_runs (coalesce(owner_id, 0)) WHERE state IN ('running', 'failed');
+CREATE UNIQUE INDEX search_reindex_runs_open ON serving.search_reindex_runs (coalesce(owner_id, 0)) WHERE finished_at IS NULL;
 
 CREATE TABLE serving.search_drift (
   drift_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
