@@ -1,0 +1,72 @@
+// What the database roles of a deployment may do with the ledger, and what they may not.
+#include <catch2/catch_test_macros.hpp>
+
+#include "fixtures/ledger_session.h"
+#include "runtime/engine/ports.h"
+
+using namespace cutover;
+using namespace cutover::test;
+
+namespace {
+
+constexpr const char* kWorker = "search-projector";
+
+struct Roles {
+  Roles() { db.query("SELECT cutover.stream_incarnation('S', '2026-01-01T00:00:00Z')"); }
+  // SQLSTATE of a statement that a role runs; empty when it may.
+  std::string state(const std::string& role, const std::string& sql) {
+    LedgerSession session(db, kWorker);
+    session.begin();
+    session.connection.run("SET LOCAL ROLE " + role);
+    try {
+      session.connection.run(sql);
+    } catch (const StatementError& e) {
+      session.rollback();
+      return e.sqlstate;
+    }
+    session.rollback();
+    return "";
+  }
+  TestDatabase db;
+};
+
+constexpr const char* kDenied = "42501";
+
+}  // namespace
+
+TEST_CASE("a worker's role claims and settles", "[ledger]") {
+  Roles roles;
+  for (const std::string role : {"cutover_worker", "cutover_search_projector", "cutover_monolith"}) {
+    CAPTURE(role);
+    LedgerSession session(roles.db, kWorker);
+    session.begin();
+    session.connection.run("SET LOCAL ROLE " + role);
+    CHECK(session.claim("S", 1, {ledger_event(1)}).serving == "a");
+    session.settle("a");
+    session.rollback();
+  }
+}
+
+TEST_CASE("nobody writes the ledger past its functions", "[ledger]") {
+  Roles roles;
+  for (const std::string role : {"cutover_worker", "cutover_monolith", "cutover_relay", "cutover_operator"}) {
+    for (const std::string table : {"marks", "marks_0", "marks_1", "settlements", "skipped", "ownership", "streams", "workers", "mark_slot", "dead_letters"}) {
+      CAPTURE(role, table);
+      CHECK(roles.state(role, "DELETE FROM cutover." + table) == kDenied);
+    }
+    CHECK(roles.state(role, "INSERT INTO cutover.marks_0 VALUES ('00000000-0000-0000-0000-000000000001', 1, 1)") == kDenied);
+    CHECK(roles.state(role, "INSERT INTO cutover.settlements VALUES (1, 1, 'w', 'a', '{[1,2)}', '[1,2)', NULL)") == kDenied);
+  }
+}
+
+TEST_CASE("each role reads and calls what its work needs, and no more", "[ledger]") {
+  Roles roles;
+  CHECK(roles.state("cutover_worker", "SELECT cutover.rotate_marks(1000000)") == "");
+  CHECK(roles.state("cutover_monolith", "SELECT cutover.rotate_marks(1000000)") == kDenied);
+  CHECK(roles.state("cutover_relay", "SELECT cutover.claim('search-projector', 'worker', 'i', 'S', 1, '{1}', '{a}', '{k}', '{m}', '{0}')") == kDenied);
+  CHECK(roles.state("cutover_operator", "SELECT * FROM cutover.settlements") == "");
+  CHECK(roles.state("cutover_relay", "UPDATE cutover.outbox SET published_at = now()") == "");
+  CHECK(roles.state("cutover_relay", "SELECT pg_try_advisory_xact_lock(cutover.lock_class_relay(), 1)") == "");
+  CHECK(roles.state("cutover_monolith", "INSERT INTO cutover.outbox (message_id, subject, key, payload) VALUES ('m', 's', 'k', '')") == "");
+  CHECK(roles.state("cutover_monolith", "DELETE FROM cutover.outbox") == kDenied);
+}
