@@ -66,7 +66,7 @@ type laneReport struct {
 
 // report writes the heartbeat and how far the streams are settled, until the context ends.
 func (c *Consumer) report(ctx context.Context) error {
-	heart, err := gate.NewHeart(ctx, c.Gate, c.Database)
+	heart, err := gate.NewHeart(ctx, c.Database, c.Gate)
 	if err != nil {
 		return err
 	}

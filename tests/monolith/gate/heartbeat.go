@@ -14,22 +14,25 @@ import (
 // BeatEvery is how often the monolith says that its gate stands. Operators' commands refuse after a minute without.
 const BeatEvery = 10 * time.Second
 
-// Heart tells the others that this instance lives: a row in cutover.instances, and an advisory lock that ends with it.
+// Heart tells the others that this instance lives: a row in cutover.instances for each gate, and one advisory lock that
+// ends with the process.
 type Heart struct {
-	gate     *Gate
+	gates    []*Gate // of one instance
 	database *pgxpool.Pool
 	lock     *pgxpool.Conn // holds the lock of the instance
 }
 
-// NewHeart registers the worker, should it be unknown.
-func NewHeart(ctx context.Context, gate *Gate, database *pgxpool.Pool) (*Heart, error) {
-	if _, err := database.Exec(ctx, "SELECT cutover.register_worker($1)", gate.Worker); err != nil {
-		return nil, fmt.Errorf("cutover's tables cannot be used (scripts/migrate makes them): %w", err)
+// NewHeart makes the gates' workers known, should they not be.
+func NewHeart(ctx context.Context, database *pgxpool.Pool, gates ...*Gate) (*Heart, error) {
+	for _, gate := range gates {
+		if _, err := database.Exec(ctx, "SELECT cutover.register_worker($1)", gate.Worker); err != nil {
+			return nil, fmt.Errorf("cutover's tables cannot be used (scripts/migrate makes them): %w", err)
+		}
 	}
-	return &Heart{gate: gate, database: database}, nil
+	return &Heart{gates: gates, database: database}, nil
 }
 
-// Beat says that the instance is here. detail is what an operator may want to know, as JSON.
+// Beat says that the instance is here. detail is what an operator may want to know about each gate, as JSON.
 func (h *Heart) Beat(ctx context.Context, ready bool, detail interface{}) error {
 	if err := h.holdLock(ctx); err != nil {
 		return err
@@ -42,13 +45,18 @@ func (h *Heart) Beat(ctx context.Context, ready bool, detail interface{}) error 
 	if err != nil {
 		host = "unknown"
 	}
-	_, err = h.database.Exec(ctx, `
-		INSERT INTO cutover.instances (instance, worker_id, side, build, host, pid, ready, detail)
-		SELECT $1, worker_id, 'monolith', $2, $3, $4, $5, $6 FROM cutover.workers WHERE worker = $7
-		ON CONFLICT (instance) DO UPDATE
-		  SET ready = excluded.ready, detail = excluded.detail, seen_at = now(), stopped_at = NULL`,
-		h.gate.Instance, h.gate.Build, host, os.Getpid(), ready, string(text), h.gate.Worker)
-	return err
+	for _, gate := range h.gates {
+		_, err = h.database.Exec(ctx, `
+			INSERT INTO cutover.instances (instance, worker_id, side, build, host, pid, ready, detail)
+			SELECT $1, worker_id, 'monolith', $2, $3, $4, $5, $6 FROM cutover.workers WHERE worker = $7
+			ON CONFLICT (instance, worker_id) DO UPDATE
+			  SET ready = excluded.ready, detail = excluded.detail, seen_at = now(), stopped_at = NULL`,
+			gate.Instance, gate.Build, host, os.Getpid(), ready, string(text), gate.Worker)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *Heart) holdLock(ctx context.Context) error {
@@ -65,9 +73,9 @@ func (h *Heart) holdLock(ctx context.Context) error {
 		return err
 	}
 	var held bool
-	err = connection.QueryRow(ctx, "SELECT pg_try_advisory_lock(cutover.lock_class_instance(), hashtext($1))", h.gate.Instance).Scan(&held)
+	err = connection.QueryRow(ctx, "SELECT pg_try_advisory_lock(cutover.lock_class_instance(), hashtext($1))", h.gates[0].Instance).Scan(&held)
 	if err == nil && !held {
-		err = fmt.Errorf("another process runs as instance %s", h.gate.Instance)
+		err = fmt.Errorf("another process runs as instance %s", h.gates[0].Instance)
 	}
 	if err != nil {
 		connection.Release()
@@ -79,7 +87,7 @@ func (h *Heart) holdLock(ctx context.Context) error {
 
 // Stop says that the instance ended by intention.
 func (h *Heart) Stop(ctx context.Context) error {
-	_, err := h.database.Exec(ctx, "UPDATE cutover.instances SET ready = false, seen_at = now(), stopped_at = now() WHERE instance = $1", h.gate.Instance)
+	_, err := h.database.Exec(ctx, "UPDATE cutover.instances SET ready = false, seen_at = now(), stopped_at = now() WHERE instance = $1", h.gates[0].Instance)
 	if h.lock != nil {
 		h.lock.Conn().Close(ctx) // ends the session and its lock
 		h.lock.Release()

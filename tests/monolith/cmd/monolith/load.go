@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"cutover/monolith/relay"
 	"cutover/monolith/traffic"
 
 	"github.com/jackc/pgx/v4/pgxpool"
@@ -18,13 +17,10 @@ type loadOptions struct {
 	importSize  int
 	importOwner int64
 	importQuiet bool
-	publish     bool
-	natsURL     string
 }
 
 func load(ctx context.Context, arguments []string) error {
 	set, pgURL := newFlags("load")
-	natsURL := natsFlag(set)
 	var o loadOptions
 	set.Float64Var(&o.pace.Rate, "rate", 100, "`events` per second on average; 0: as many as possible")
 	set.BoolVar(&o.pace.Bursts, "bursts", false, "a tenth of the time has all the events")
@@ -37,11 +33,9 @@ func load(ctx context.Context, arguments []string) error {
 	set.BoolVar(&o.importQuiet, "import-quiet", false, "that import writes contact.sync_completed only, no event for each contact")
 	set.Float64Var(&o.settings.Duplicates, "duplicates", 0, "`share` of events that are written twice, with another event id")
 	set.Float64Var(&o.settings.Malformed, "malformed", 0, "broken messages besides, as a `share` of the events")
-	set.BoolVar(&o.publish, "publish", false, "publish the outbox, too, where no relay runs")
 	if err := parse(set, arguments); err != nil {
 		return err
 	}
-	o.natsURL = *natsURL
 	o.limits.Time = time.Duration(*seconds * float64(time.Second))
 	if err := o.check(*seconds); err != nil {
 		return err
@@ -81,10 +75,6 @@ func (o *loadOptions) run(ctx context.Context, pgURL string) error {
 	if err != nil {
 		return err
 	}
-	relayed, err := o.startRelay(ctx, pool)
-	if err != nil {
-		return err
-	}
 	start := time.Now()
 	imported, err := o.startImport(ctx, pool)
 	if err != nil {
@@ -101,9 +91,6 @@ func (o *loadOptions) run(ctx context.Context, pgURL string) error {
 		return err
 	}
 	elapsed := time.Since(start).Seconds()
-	if err := relayed(); err != nil {
-		return err
-	}
 	return printJSON(struct {
 		traffic.Tally
 		Seconds float64 `json:"seconds"`
@@ -130,24 +117,5 @@ func (o *loadOptions) startImport(ctx context.Context, pool *pgxpool.Pool) (func
 		}
 		tally.Add(importer.Tally)
 		return nil
-	}, nil
-}
-
-// startRelay begins to publish; the returned function waits until the outbox is empty.
-func (o *loadOptions) startRelay(ctx context.Context, pool *pgxpool.Pool) (func() error, error) {
-	if !o.publish {
-		return func() error { return nil }, nil
-	}
-	broker, err := connectNATS(o.natsURL, "monolith load")
-	if err != nil {
-		return nil, err
-	}
-	stop := make(chan struct{})
-	done := make(chan error, 1)
-	go func() { done <- relay.Run(pool, broker, stop) }()
-	return func() error {
-		defer broker.Close()
-		close(stop)
-		return <-done
 	}, nil
 }

@@ -21,8 +21,9 @@ import (
 const usage = `usage: monolith COMMAND [OPTIONS]
   seed    fill schema app with a world          monolith seed --world 1000 --seed 7
   load    change it and write the outbox        monolith load --rate 1000 --seconds 10 --seed 7
+          (cutover relay publishes it)
   serve   consume the streams, event by event   monolith serve
-Every command takes --pg URL and, where it talks to the broker, --nats URL; the defaults are $PG_URL and $NATS_URL.
+Every command takes --pg URL, serve --nats URL as well; the defaults are $PG_URL and $NATS_URL.
 monolith COMMAND --help lists the options. Exit status: 0 done, 1 failed, 2 wrong usage.
 `
 

@@ -24,7 +24,7 @@ func searchLanes() []consume.Lane {
 		{"profile", "CORE", "profile.>"},
 		{"identity", "CORE", "identity.>"},
 		{"channel", "CORE", "channel.>"},
-		{"replay", "REPLAY", "replay.search-projector.monolith.>"},
+		{"replay", "REPLAY", "replay.search-projector.monolith.*"},
 	} {
 		lanes = append(lanes, consume.Lane{Name: lane.name, Stream: lane.stream, Filter: lane.filter, Durable: "monolith-search-" + lane.name})
 	}
