@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/cli/projection.h"
 #include "runtime/cli/shell.h"
 
 namespace cutover::cli {
@@ -8,6 +9,8 @@ namespace cutover::cli {
 void add_run(Shell& shell);
 void add_relay(Shell& shell);
 void add_streams(Shell& shell);
+void add_reindex(Shell& shell, const std::vector<Projection>& projections);  // both outlive them
+void add_drift(Shell& shell, const std::vector<Projection>& projections);
 void add_config(Shell& shell);
 void add_version(Shell& shell);
 void add_completion(Shell& shell);

@@ -26,6 +26,8 @@ WITH needed (kind, object, privilege) AS (VALUES
   ('function', 'cutover.claim', 'EXECUTE'), ('function', 'cutover.settle', 'EXECUTE'),
   ('function', 'cutover.start_redelivered', 'EXECUTE'), ('function', 'cutover.write_dead_letter', 'EXECUTE'),
   ('function', 'cutover.stream_incarnation', 'EXECUTE'),
+  ('table', 'serving.search_documents', 'SELECT'), ('table', 'serving.search_documents', 'INSERT'),
+  ('table', 'serving.search_documents', 'UPDATE'), ('table', 'serving.search_documents', 'DELETE'),
   ('table', 'app.principals', 'SELECT'), ('table', 'app.profiles', 'SELECT'), ('table', 'app.channels', 'SELECT'),
   ('table', 'app.contacts', 'SELECT'), ('table', 'app.circles', 'SELECT'), ('table', 'app.circle_members', 'SELECT'))
 SELECT n.kind, n.object, n.privilege, current_user,

@@ -1,14 +1,91 @@
+#include <memory>
+
 #include "runtime/cli/commands.h"
+#include "workers/search/drift.h"
+#include "workers/search/reindex.h"
+#include "workers/search/search_worker.h"
+
+// The one place that names the workers.
+
+namespace cutover {
+namespace {
+
+using SearchSettings = std::shared_ptr<search::SearchSettings>;
+
+// The two sides list their outcomes in one order.
+static_assert(static_cast<int>(search::DriftVerdict::inconclusive) ==
+              static_cast<int>(cli::DriftResult::Verdict::inconclusive));
+static_assert(static_cast<int>(search::ReindexOutcome::interrupted) ==
+              static_cast<int>(cli::ReindexResult::Outcome::interrupted));
+
+cli::DriftResult to_result(const search::DriftReport& report) {
+  return {.verdict = static_cast<cli::DriftResult::Verdict>(report.verdict),
+          .mode = report.mode,
+          .checked = report.checked,
+          .missing = report.missing,
+          .extra = report.extra,
+          .different = report.different,
+          .in_flight = report.in_flight,
+          .percent = report.percent,
+          .examples = report.examples};
+}
+
+cli::ReindexProgress to_progress(const search::ReindexProgress& progress) {
+  return {progress.run_id,   progress.resumed,  progress.phase,  progress.seen,
+          progress.expected, progress.upserted, progress.deleted};
+}
+
+cli::Projection search_projection(const SearchSettings& settings) {
+  cli::Projection projection;
+  projection.worker = "search-projector";
+  projection.drift = [settings](const auto& in_transaction, const auto& request, const auto& wait,
+                                const auto& progress) {
+    search::DriftOptions options;
+    options.full = request.full;
+    options.sample = request.sample;
+    options.owner = request.owner;
+    options.seed = request.seed;
+    options.chunk_documents = settings->chunk_documents;
+    return to_result(search::drift(in_transaction, options, wait, progress));
+  };
+  projection.reindex = [settings](const auto& in_transaction, const auto& request, const auto& progress,
+                                  const auto& wait) {
+    search::ReindexOptions options;
+    options.owner = request.owner;
+    options.restart = request.restart;
+    options.chunk_documents = settings->chunk_documents;
+    options.drift.chunk_documents = settings->chunk_documents;
+    const auto report = search::reindex(
+        in_transaction, options, [&](const search::ReindexProgress& p) { return progress(to_progress(p)); },
+        wait);
+    cli::ReindexResult result;
+    result.outcome = static_cast<cli::ReindexResult::Outcome>(report.outcome);
+    result.progress = to_progress(report.progress);
+    if (report.drift) result.drift = to_result(*report.drift);
+    return result;
+  };
+  return projection;
+}
+
+}  // namespace
+}  // namespace cutover
 
 int main(int argc, char** argv) {
   using namespace cutover;
-  cli::Shell shell({});
+  const auto search_settings = std::make_shared<search::SearchSettings>();
+  const std::vector<cli::Projection> projections = {search_projection(search_settings)};
+
+  cli::Shell shell({search_projector_spec(search_settings)}, [search_settings](const Settings& settings) {
+    *search_settings = {settings.search.stale_after, settings.search.chunk_documents};
+  });
   cli::add_run(shell);
   cli::add_relay(shell);
   cli::add_streams(shell);
+  cli::add_reindex(shell, projections);
+  cli::add_drift(shell, projections);
+  cli::add_status(shell);
   cli::add_doctor(shell);
   cli::add_config(shell);
-  cli::add_status(shell);
   cli::add_version(shell);
   cli::add_completion(shell);
   return shell.main(argc, argv);

@@ -37,8 +37,9 @@ std::string deepest_command(const CLI::App& app) {
 
 }  // namespace
 
-Shell::Shell(std::vector<WorkerSpec> workers)
+Shell::Shell(std::vector<WorkerSpec> workers, std::function<void(const Settings&)> loaded)
     : workers_(std::move(workers)),
+      loaded_(std::move(loaded)),
       app_("Event workers beside a running monolith, on NATS JetStream and PostgreSQL.", "cutover") {
   app_.require_subcommand(1);
   app_.get_formatter()->column_width(34);
@@ -107,7 +108,9 @@ LoadedSettings Shell::load_settings() const {
   if (!nats_.empty()) sources.flags.push_back({"nats.servers", nats_, "--nats"});
   if (!postgres_.empty()) sources.flags.push_back({"postgres.url", postgres_, "--postgres"});
   if (!log_level_.empty()) sources.flags.push_back({"log.level", log_level_, "--log-level"});
-  return cutover::load_settings(sources, workers_);
+  LoadedSettings settings = cutover::load_settings(sources, workers_);
+  loaded_(settings.values);
+  return settings;
 }
 
 Output Shell::output() const {

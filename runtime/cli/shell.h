@@ -30,7 +30,10 @@ class CommandError : public std::runtime_error {
 // action.
 class Shell {
  public:
-  explicit Shell(std::vector<WorkerSpec> workers);
+  // workers   all that there are
+  // loaded    hears of the settings as soon as they are read, before a command uses them
+  explicit Shell(
+      std::vector<WorkerSpec> workers, std::function<void(const Settings&)> loaded = [](const Settings&) {});
 
   CLI::App& app() { return app_; }
   const std::vector<WorkerSpec>& workers() const { return workers_; }
@@ -54,6 +57,7 @@ class Shell {
   void add_shared_options(CLI::App& command);
 
   std::vector<WorkerSpec> workers_;
+  std::function<void(const Settings&)> loaded_;
   CLI::App app_;
   std::string config_;
   std::vector<std::string> sets_;

@@ -88,6 +88,15 @@ LaneStatus read_lane(JetStream& jetstream, const std::string& worker, const Lane
   return lane;
 }
 
+// The lane that every worker has besides its own.
+LaneSpec replay_lane() {
+  LaneSpec lane;
+  lane.name = "replay";
+  lane.stream = "REPLAY";
+  lane.priority = 9;
+  return lane;
+}
+
 }  // namespace
 
 Status read_status(const Settings& settings, const std::vector<std::string>& workers) {
@@ -106,9 +115,11 @@ Status read_status(const Settings& settings, const std::vector<std::string>& wor
   }
   try {
     JetStream jetstream(settings);
-    for (WorkerStatus& worker : status.workers)
+    for (WorkerStatus& worker : status.workers) {
       for (const LaneSpec& lane : settings.worker(worker.worker).lanes)
         worker.lanes.push_back(read_lane(jetstream, worker.worker, lane));
+      worker.lanes.push_back(read_lane(jetstream, worker.worker, replay_lane()));
+    }
   } catch (const BrokerError& error) {
     status.troubles.emplace_back(error.what());
   }
