@@ -32,7 +32,7 @@ LaneSpec replay_lane(const std::string& worker) {
   LaneSpec lane;
   lane.name = "replay";
   lane.stream = "REPLAY";
-  lane.filter_subject = "replay." + worker + ".worker.>";
+  lane.filter_subject = "replay." + worker + ".worker.*";
   lane.priority = 9;
   lane.batch_max = kReplayBatchMax;
   return lane;
