@@ -84,8 +84,8 @@ Programs::Programs(Site site)
 }
 
 const std::vector<std::string>& Programs::kinds() {
-  static const std::vector<std::string> kinds{"broker", "database", "bare_loop", "go_per_event",
-                                              "go_batched", "runtime"};
+  static const std::vector<std::string> kinds{"broker",       "database",   "bare_loop",
+                                              "go_per_event", "go_batched", "runtime"};
   return kinds;
 }
 
