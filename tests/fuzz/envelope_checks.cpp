@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -21,6 +22,10 @@ void require(bool holds, const char* what) {
   if (!holds) throw std::logic_error(what);
 }
 
+const std::set<std::string> kNames{"event_id",     "event_name",      "event_version", "occurred_at",
+                                   "producer",     "actor",           "subject",       "correlation_id",
+                                   "causation_id", "idempotency_key", "tenant_scope",  "payload"};
+
 // Whether a body is a JSON object within the limits, by another parser.
 class Reference {
  public:
@@ -30,14 +35,16 @@ class Reference {
   using string_t = json::string_t;
   using binary_t = json::binary_t;
 
-  explicit Reference(std::string_view body) : body_(body) {
-    // It takes a NUL byte for the end of the text, and skips a byte order mark.
+  explicit Reference(std::string_view body) {
+    // nlohmann takes a NUL byte for the end of the text, and skips a byte order mark.
     readable_ = body.find('\0') == std::string_view::npos && !body.starts_with("\xEF\xBB\xBF") &&
                 body.size() <= EnvelopeLimits{}.message_bytes_max && json::sax_parse(body, this) && object_;
   }
   bool readable() const { return readable_; }
   // It refuses numbers that no double holds, which this parser lets pass up to three digits of exponent.
   bool undecided() const { return number_too_large_; }
+  // Whether a field of the envelope appears twice.
+  bool repeats() const { return repeats_; }
 
   bool null() { return scalar(); }
   bool boolean(bool) { return scalar(); }
@@ -46,7 +53,10 @@ class Reference {
   bool number_float(number_float_t, const string_t& text) { return scalar() && is_json_number(text); }
   bool string(string_t& text) { return scalar() && text.find('\0') == string_t::npos; }
   bool binary(binary_t&) { return false; }
-  bool key(string_t& text) { return text.find('\0') == string_t::npos; }
+  bool key(string_t& text) {
+    if (depth_ == 1) repeats_ |= !names_.insert(text).second && kNames.contains(text);
+    return text.find('\0') == string_t::npos;
+  }
   bool start_object(std::size_t) {
     object_ |= depth_ == 0;
     return enter();
@@ -67,11 +77,12 @@ class Reference {
     return true;
   }
 
-  std::string_view body_;
   int depth_ = 0;
   bool object_ = false;
   bool number_too_large_ = false;
   bool readable_ = false;
+  bool repeats_ = false;
+  std::set<std::string> names_;
 };
 
 struct Input {
@@ -188,6 +199,7 @@ void check_envelope(std::string_view bytes) {
     require(reference.readable() == !(malformed && is_unread(*malformed)),
             "two parsers disagree on what is JSON");
   if (malformed) return check_malformed(*malformed, input);
+  require(!reference.repeats(), "a field that appears twice was not noticed");
   if (!reference.undecided()) check_event(std::get<Event>(result), body.view(), input);
 }
 

@@ -82,6 +82,15 @@ TEST_CASE("random mutations of envelopes are parsed as they must be", "[fuzz]") 
   }
 }
 
+TEST_CASE("repeated fields and the edge of the nesting limit are parsed as they must be", "[fuzz]") {
+  check(EnvelopeText{}.add("producer", R"("another")").text());
+  check(EnvelopeText{}.add(R"(produc\u0065r)", R"("another")").text());
+  for (std::size_t levels = 61; levels <= 65; ++levels)
+    check(EnvelopeText{}
+              .set("payload", R"({"a":)" + std::string(levels, '[') + std::string(levels, ']') + "}")
+              .text());
+}
+
 TEST_CASE("every prefix and every flipped bit of an envelope is parsed as it must be", "[fuzz]") {
   const std::string whole = EnvelopeText{}.set("idempotency_key", R"("a\"\u00e9b")").text();
   check(whole);
