@@ -13,6 +13,8 @@
 namespace cutover {
 namespace {
 
+static_assert(kEnvelopePadding == kPayloadPadding, "the source pads what the parser reads past");
+
 // One message of the batch, parsed.
 struct Item {
   Message* message = nullptr;
