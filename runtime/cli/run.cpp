@@ -28,7 +28,7 @@ void add_run(Shell& shell) {
   const auto options = std::make_shared<Options>();
   CLI::App* command =
       shell.add(shell.app(), "run", "Run workers until SIGTERM, with the relay unless told otherwise",
-                "cutover run search-projector --set ops.port=9100",
+                "cutover run search-projector --set worker.search-projector.concurrency=4",
                 [&shell, options] { return run(shell, options->workers, !options->no_relay); });
   std::vector<std::string> names;
   for (const WorkerSpec& worker : shell.workers()) names.push_back(worker.name);

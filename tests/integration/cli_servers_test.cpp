@@ -209,3 +209,125 @@ TEST_CASE("status shows what answers, and is inconclusive about the rest", "[cli
   CHECK(document["outbox"]["waiting"] == 2);
   CHECK(document["troubles"].size() == 1);
 }
+
+namespace {
+
+// Three contacts of owner 7, none of them in the documents yet.
+void add_contacts(const OwnDatabase& database) {
+  database.execute(
+      "INSERT INTO app.principals (principal_id, username) VALUES (7, 'seven');"
+      "INSERT INTO app.contacts (contact_id, owner_id, display_name, state, confidence, contested, "
+      "first_seen_at, last_evidence_at) "
+      "SELECT i, 7, 'Contact ' || i, 'active_confirmed', 0.9, false, now(), now() FROM generate_series(1, 3) "
+      "i");
+}
+
+std::string ops_port(const Process& process) {
+  const std::string& log = process.err();
+  const auto at = log.find("\"ops_port\":") + 11;
+  return log.substr(at, log.find_first_not_of("0123456789", at) - at);
+}
+
+}  // namespace
+
+TEST_CASE("run works until SIGTERM, shows in status and is gone after it", "[cli]") {
+  const Servers servers;
+  REQUIRE(servers.run({"streams", "apply"}).code == 0);
+  Process worker(cutover_command({"run", "search-projector"}), servers.environment());
+  REQUIRE(worker.wait_for("\"msg\":\"started\"", 20s));
+  CHECK(ops_port(worker) != "0");
+
+  const json during = json::parse(servers.run({"status", "search-projector", "--json"}).out);
+  REQUIRE(during["workers"][0]["instances"].size() == 1);
+  CHECK(during["workers"][0]["instances"][0]["alive"] == true);
+  CHECK(during["workers"][0]["instances"][0]["pid"] == worker.pid());
+  CHECK(during["outbox"]["relays"] == 1);
+  CHECK(during["workers"][0]["lanes"].size() == 6);
+  for (const json& lane : during["workers"][0]["lanes"]) CHECK(lane["exists"] == true);
+
+  worker.signal(SIGTERM);
+  CHECK(worker.wait().code == 0);
+  CHECK(json::parse(servers.run({"status", "--json"}).out)["workers"][0]["instances"].empty());
+}
+
+TEST_CASE("relay publishes what waits and ends with 0", "[cli]") {
+  const Servers servers;
+  REQUIRE(servers.run({"streams", "apply"}).code == 0);
+  servers.database.execute(
+      "INSERT INTO cutover.outbox (message_id, subject, key, payload) VALUES ('a', 'contact.edge_upserted', "
+      "'k', '{}')");
+  Process relay(cutover_command({"relay"}), servers.environment());
+  REQUIRE(relay.wait_for("\"msg\":\"started\"", 20s));
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  json status;
+  do {
+    status = json::parse(servers.run({"status", "--json"}).out);
+  } while (status["outbox"]["waiting"] != 0 && std::chrono::steady_clock::now() < deadline);
+  CHECK(status["outbox"]["waiting"] == 0);
+  relay.signal(SIGTERM);
+  CHECK(relay.wait().code == 0);
+}
+
+TEST_CASE("run refuses to start half: no streams, no database, a port that is taken", "[cli]") {
+  const Servers servers;
+  const Ended no_streams = servers.run({"run", "search-projector"});
+  CHECK(no_streams.code == 3);
+  CHECK_THAT(no_streams.err, ContainsSubstring("error: "));
+
+  REQUIRE(servers.run({"streams", "apply"}).code == 0);
+  auto no_database = servers.environment();
+  no_database["CUTOVER_POSTGRES_URL"] = "postgresql://127.0.0.1:1/x";
+  const Ended refused = run_cutover({"run", "search-projector"}, no_database);
+  CHECK(refused.code == 3);
+  CHECK_THAT(refused.err, ContainsSubstring("postgres.url") && ContainsSubstring("Do: "));
+
+  Process first(cutover_command({"relay"}), servers.environment());
+  REQUIRE(first.wait_for("\"msg\":\"started\"", 20s));
+  const Ended taken = servers.run({"run", "search-projector", "--set", "ops.port=" + ops_port(first)});
+  CHECK(taken.code == 3);
+  CHECK_THAT(taken.err, ContainsSubstring("ops.port"));
+  CHECK(json::parse(servers.run({"status", "--json"}).out)["workers"][0]["instances"].empty());
+}
+
+TEST_CASE("drift finds what is missing, reindex writes it, drift is content", "[cli]") {
+  const Servers servers;
+  CHECK(servers.run({"drift", "search-projector", "--full", "--json"}).code == 2);  // nothing to compare
+
+  add_contacts(servers.database);
+  const Ended before = servers.run({"drift", "search-projector", "--full", "--json"});
+  CHECK(before.code == 1);
+  CHECK(json::parse(before.out)["missing"] == 3);
+  CHECK(json::parse(before.out)["verdict"] == "different");
+
+  const Ended built = servers.run({"reindex", "search-projector", "--json"});
+  CHECK(built.code == 0);
+  CHECK(json::parse(built.out)["outcome"] == "completed");
+  CHECK(json::parse(built.out)["upserted"] == 3);
+  CHECK(servers.run({"drift", "search-projector", "--full"}).code == 0);
+  CHECK(json::parse(servers.run({"reindex", "search-projector", "--owner", "7", "--json"}).out)["upserted"] ==
+        0);
+}
+
+TEST_CASE("the example at the end of each help text works", "[cli]") {
+  const Servers servers;
+  REQUIRE(servers.run({"streams", "apply"}).code == 0);
+  add_contacts(servers.database);
+  auto environment = servers.environment();
+  environment["PATH"] = std::filesystem::path(kCutover).parent_path().string() + ":" + std::getenv("PATH");
+  for (const auto& command : all_commands()) {
+    const std::string example = example_of(command);
+    INFO(example);
+    if (example.starts_with("source")) {
+      CHECK(cutover::test::run({"/bin/bash", "-c", example}, environment).code == 0);
+      continue;
+    }
+    Process process({"/bin/bash", "-c", "exec " + example}, environment);
+    if (command == std::vector<std::string>{"run"} || command == std::vector<std::string>{"relay"}) {
+      CHECK(process.wait_for("\"msg\":\"started\"", 20s));
+      process.signal(SIGTERM);
+    }
+    const Ended ended = process.wait();
+    INFO(ended.out << ended.err);
+    CHECK(ended.code <= 1);  // 1: production wants replicas that this server does not have
+  }
+}

@@ -4,6 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "runtime/cli/progress_bar.h"
+
 using namespace cutover::cli;
 
 TEST_CASE("columns are as wide as their widest cell and the last one is not padded", "[output]") {
@@ -44,4 +46,10 @@ TEST_CASE("counts are written for people", "[output]") {
   CHECK(grouped(1'234'567) == "1,234,567");
   CHECK(counted(1, "relay") == "1 relay");
   CHECK(counted(2'000, "event") == "2,000 events");
+}
+
+TEST_CASE("progress never passes its end, whatever was expected", "[output]") {
+  CHECK(progress_line("contacts", 10, 20) == "contacts  [###############---------------]  50 %  10 of 20");
+  CHECK(progress_line("contacts", 30, 20) == "contacts  [##############################] 100 %  30 of 30");
+  CHECK(progress_line("contacts", 0, 0) == "contacts  [------------------------------]   0 %  0 of 1");
 }
