@@ -217,14 +217,14 @@ $$;
 --   p_owner        null: public documents only
 --   p_query        all of its words, the last one from three letters as a beginning; or alike by trigrams (0.3) in display
 --                  name. One word also as a username or its beginning, and with a digit, dot, dash, @ or _ in it alike in
---                  username and email. Digits also as the beginning of a phone number, from nine digits also alike
---                  (0.6: at 0.3 all numbers of a country are)
+--                  username and email. Digits as words and as the beginning of a phone number, from nine digits also
+--                  alike in it (0.6: at 0.3 all numbers of a country are)
 --   p_limit        at most 20
 --   rank           2 * ts_rank + similarity
 --   stale_seconds  0: from the documents. Otherwise they are behind by so many seconds, more than their limit, and the
 --                  answer was computed from the source, which takes as long as reading it takes
--- What thousands of documents match is ranked in part: of own and of public ones the first 5,000 with these words, of them
--- the 500 of the highest ts_rank and the shortest names; the first 500 of those alike; the first 200 numbers and usernames.
+-- What more than 1,000 documents match, own or public, is ranked in part: of the first 3,000 with these words the 1,000 of
+-- the highest ts_rank and the shortest names; the first 1,000 of those alike; the first 1,000 numbers and usernames.
 CREATE FUNCTION serving.search(p_owner bigint, p_query text, p_limit integer DEFAULT 20)
 RETURNS TABLE (doc_id text, kind text, owner_id bigint, visibility text, display_name text, phone text, email text, username text,
   company_name text, job_title text, circle_names text[], rank double precision, stale_seconds double precision)
@@ -240,12 +240,13 @@ DECLARE
   v_handle text := CASE WHEN v_text !~ ' ' AND v_digits IS NULL THEN nullif(lower(ltrim(v_text, '@')), '') END;
   v_address text := CASE WHEN v_handle ~ '[0-9._@-]' THEN nullif(split_part(v_handle, '@', 1), '') END;
   v_handle_like text := regexp_replace(left(v_handle, 64), '([\\%_])', '\\\1', 'g') || '%';
-  v_floor double precision := CASE WHEN v_digits IS NULL THEN 0.3 ELSE 0.6 END;
+  v_floor double precision := CASE WHEN v_digits IS NULL THEN 0.3 WHEN length(v_digits) >= 9 THEN 0.6 ELSE 2 END;
+  v_some boolean := numnode(v_words) >= 5;  -- three words: a document with some of them can have a ts_rank, too
   v_behind double precision;
   v_behind_limit double precision;
   v_few boolean;
   v_step double precision;
-  v_threshold double precision := 1;
+  v_threshold double precision := CASE WHEN v_some THEN 3 ELSE 1 END;  -- nothing that is not found yet ranks above it
   v_ids text[];
   v_ranks double precision[];
 BEGIN
@@ -288,26 +289,26 @@ BEGIN
         UNION ALL
         (SELECT w.doc_id, w.tsv, w.display_name, w.username, w.email, w.phone, true
          FROM (SELECT d.* FROM serving.search_documents d
-               WHERE NOT v_few AND d.visibility = 'owner' AND d.owner_id = p_owner AND d.tsv @@ v_words LIMIT 5000) w
-         ORDER BY ts_rank(w.tsv, v_words) DESC, length(w.display_name), w.doc_id LIMIT 500)
+               WHERE NOT v_few AND d.visibility = 'owner' AND d.owner_id = p_owner AND d.tsv @@ v_words LIMIT 3000) w
+         ORDER BY ts_rank(w.tsv, v_words) DESC, length(w.display_name), w.doc_id LIMIT 1000)
         UNION ALL
         (SELECT w.doc_id, w.tsv, w.display_name, w.username, w.email, w.phone, true
-         FROM (SELECT d.* FROM serving.search_documents d WHERE d.visibility = 'public' AND d.tsv @@ v_words LIMIT 5000) w
-         ORDER BY ts_rank(w.tsv, v_words) DESC, length(w.display_name), w.doc_id LIMIT 500)
+         FROM (SELECT d.* FROM serving.search_documents d WHERE d.visibility = 'public' AND d.tsv @@ v_words LIMIT 3000) w
+         ORDER BY ts_rank(w.tsv, v_words) DESC, length(w.display_name), w.doc_id LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone, true FROM serving.search_documents d
          WHERE NOT v_few AND d.visibility = 'owner' AND d.owner_id = p_owner
-           AND left(regexp_replace(d.phone, '[^0-9]', '', 'g'), 32) LIKE v_digits || '%' LIMIT 200)
+           AND left(regexp_replace(d.phone, '[^0-9]', '', 'g'), 32) LIKE v_digits || '%' LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone, true FROM serving.search_documents d
          WHERE d.visibility = 'public' AND d.phone IS NOT NULL
-           AND left(regexp_replace(d.phone, '[^0-9]', '', 'g'), 32) LIKE v_digits || '%' LIMIT 200)
+           AND left(regexp_replace(d.phone, '[^0-9]', '', 'g'), 32) LIKE v_digits || '%' LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone, true FROM serving.search_documents d
-         WHERE d.visibility = 'public' AND d.username IS NOT NULL AND lower(left(d.username, 64)) = left(v_handle, 64) LIMIT 200)
+         WHERE d.visibility = 'public' AND d.username IS NOT NULL AND lower(left(d.username, 64)) = left(v_handle, 64) LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone, true FROM serving.search_documents d
-         WHERE d.visibility = 'public' AND d.username IS NOT NULL AND lower(left(d.username, 64)) LIKE v_handle_like LIMIT 200)) c) a
+         WHERE d.visibility = 'public' AND d.username IS NOT NULL AND lower(left(d.username, 64)) LIKE v_handle_like LIMIT 1000)) c) a
     WHERE a.matches OR a.alike >= v_floor
     ORDER BY rank DESC, a.doc_id LIMIT v_limit) r;
 
@@ -315,7 +316,8 @@ BEGIN
   -- as many as are wanted rank above it. So the threshold falls in steps, each of which looks at many more documents.
   FOREACH v_step IN ARRAY ARRAY[0.6, 0.45, 0.3] LOOP
     EXIT WHEN v_ranks[v_limit] >= v_threshold OR v_step < v_floor;
-    v_threshold := greatest(v_step, v_ranks[v_limit]);
+    CONTINUE WHEN v_some AND v_step > v_floor;
+    v_threshold := CASE WHEN v_some THEN v_step ELSE greatest(v_step, v_ranks[v_limit]) END;
     PERFORM set_config('pg_trgm.similarity_threshold', v_threshold::text, true);
     SELECT array_agg(r.doc_id), array_agg(r.rank) INTO v_ids, v_ranks
     FROM (
@@ -325,25 +327,25 @@ BEGIN
              + serving.search_similarity(c.display_name, c.username, c.email, c.phone, v_text, v_handle, v_address, v_digits)
       FROM (
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone FROM serving.search_documents d
-         WHERE NOT v_few AND d.visibility = 'owner' AND d.owner_id = p_owner AND d.display_name % v_text LIMIT 500)
+         WHERE NOT v_few AND d.visibility = 'owner' AND d.owner_id = p_owner AND d.display_name % v_text LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone FROM serving.search_documents d
-         WHERE NOT v_few AND d.visibility = 'owner' AND d.owner_id = p_owner AND split_part(d.email, '@', 1) % v_address LIMIT 500)
+         WHERE NOT v_few AND d.visibility = 'owner' AND d.owner_id = p_owner AND split_part(d.email, '@', 1) % v_address LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone FROM serving.search_documents d
-         WHERE NOT v_few AND length(v_digits) >= 9 AND d.visibility = 'owner' AND d.owner_id = p_owner AND d.phone % v_digits LIMIT 500)
+         WHERE NOT v_few AND d.visibility = 'owner' AND d.owner_id = p_owner AND d.phone % v_digits LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone FROM serving.search_documents d
-         WHERE d.visibility = 'public' AND d.display_name % v_text LIMIT 500)
+         WHERE d.visibility = 'public' AND d.display_name % v_text LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone FROM serving.search_documents d
-         WHERE d.visibility = 'public' AND v_address IS NOT NULL AND d.username % v_handle LIMIT 500)
+         WHERE d.visibility = 'public' AND v_address IS NOT NULL AND d.username % v_handle LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone FROM serving.search_documents d
-         WHERE d.visibility = 'public' AND split_part(d.email, '@', 1) % v_address LIMIT 500)
+         WHERE d.visibility = 'public' AND split_part(d.email, '@', 1) % v_address LIMIT 1000)
         UNION ALL
         (SELECT d.doc_id, d.tsv, d.display_name, d.username, d.email, d.phone FROM serving.search_documents d
-         WHERE length(v_digits) >= 9 AND d.visibility = 'public' AND d.phone % v_digits LIMIT 500)) c
+         WHERE d.visibility = 'public' AND d.phone % v_digits LIMIT 1000)) c
       ORDER BY rank DESC, doc_id LIMIT v_limit) r;
   END LOOP;
 
