@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "streams/stream_fields.h"
 
@@ -30,10 +30,10 @@ std::vector<fs::path> json_files(const fs::path& directory) {
 
 json read_json(const fs::path& path) {
   std::ifstream file(path);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) throw problem(path, "cannot be read; check its permissions");
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!file) throw problem(path, "cannot be read; check its permissions");
   try {
-    json value = json::parse(text.str());
+    json value = json::parse(text);
     if (!value.is_object())
       throw problem(path, "must hold one JSON object, a stream configuration of the JetStream API");
     return value;

@@ -11,6 +11,7 @@ ApiAnswer parse_answer(std::string_view text) {
   ApiAnswer answer;
   answer.body = json::parse(text, nullptr, false);
   if (!answer.body.is_object()) {
+    answer.body = json::object();
     answer.error = ApiError{500, 0, "an answer that is not a JSON object"};
     return answer;
   }

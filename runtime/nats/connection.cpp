@@ -4,9 +4,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <random>
-#include <sstream>
 
 #include "runtime/nats/link.h"
 #include "runtime/nats/nkey.h"
@@ -33,11 +33,11 @@ std::string list_of(const std::vector<std::string>& servers) {
 
 std::string read_file(const std::string& path, const char* what) {
   std::ifstream file(path);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf()))
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!file)
     throw BrokerError("cannot read the " + std::string(what) + " " + path +
                       "; check the path and that this user may read it");
-  return text.str();
+  return text;
 }
 
 void check(natsStatus status, const std::string& what) {

@@ -22,7 +22,7 @@ struct LanePullOptions {
   std::chrono::milliseconds heartbeat{2'000};
   std::chrono::milliseconds probe_interval{5'000};
   std::chrono::milliseconds answer_timeout{5'000};
-  std::optional<Instant> stream_created;  // see ConsumerCheck
+  std::optional<Instant> stream_created = std::nullopt;  // see ConsumerCheck
 };
 
 // One lane's conversation with the broker: makes sure that stream and consumer are there, pulls, listens for
