@@ -136,9 +136,10 @@ CREATE TABLE shadow.search_jobs (LIKE serving.search_jobs INCLUDING ALL);
 CREATE TABLE shadow.search_reindex_runs (LIKE serving.search_reindex_runs INCLUDING ALL);
 CREATE TABLE shadow.search_drift (LIKE serving.search_drift INCLUDING ALL);
 
--- How far the projection is: every event published before `applied_through` is in the documents. The projector moves it.
+-- How far the projection is: every event published before `applied_through` is in the documents. The first full reindex
+-- starts it, then the projector moves it.
 CREATE TABLE serving.search_watermark (
-  applied_through timestamptz NOT NULL DEFAULT 'epoch',
+  applied_through timestamptz NOT NULL DEFAULT 'epoch',          -- the epoch: never built
   stale_after     interval NOT NULL DEFAULT '60 seconds',  -- beyond it serving.search answers from the source
   at              timestamptz NOT NULL DEFAULT now(),
   singleton       boolean PRIMARY KEY DEFAULT true CHECK (singleton)

@@ -31,6 +31,12 @@ constexpr std::string_view kFinish = R"sql(
 UPDATE search_reindex_runs SET state = $2::text, error = nullif($3::text, ''), progressed_at = now(),
   finished_at = CASE WHEN $4::boolean THEN now() END WHERE run_id = $1::uuid AND state = 'running')sql";
 
+// What was published before a full run began is in the documents now. (A projection in `shadow` has no watermark.)
+constexpr std::string_view kBuilt = R"sql(
+UPDATE serving.search_watermark w SET applied_through = greatest(w.applied_through, r.started_at), at = now()
+FROM search_reindex_runs r
+WHERE r.run_id = $1::uuid AND r.owner_id IS NULL AND r.state = 'completed' AND current_schema() = 'serving')sql";
+
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
@@ -130,6 +136,7 @@ ReindexOutcome Run::close(const DriftReport& drift) {
                 : "";
     tx.query(kFinish, {std::string_view(progress_.run_id), std::string_view(drifted ? "failed" : "completed"),
                        std::string_view(error), true});
+    tx.query(kBuilt, {std::string_view(progress_.run_id)});
     std::string more = ",\"seen\":" + std::to_string(progress_.seen) + ",\"upserted\":" + std::to_string(progress_.upserted) +
                        ",\"deleted\":" + std::to_string(progress_.deleted) + ",\"drift\":\"" + std::string(name_of(drift.verdict)) + '"';
     if (drifted) more += ",\"error\":" + quoted(error);

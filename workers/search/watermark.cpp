@@ -36,7 +36,7 @@ idle AS (
   JOIN cutover.streams t ON t.stream_id = p.stream_id AND t.stream = ANY ($2::text[])
   WHERE p.side = 'w' AND p.at > now() - interval '30 seconds')
 UPDATE serving.search_watermark w SET
-  applied_through = CASE WHEN m.since < now() - interval '8 minutes' AND NOT idle.reported THEN m.since
+  applied_through = CASE WHEN m.since = 'epoch' OR (m.since < now() - interval '8 minutes' AND NOT idle.reported) THEN m.since
                          ELSE least(now(), waiting.oldest, (SELECT oldest FROM unsettled)) END,
   stale_after = $4::bigint * interval '1 microsecond', at = now()
 FROM watermark m CROSS JOIN waiting CROSS JOIN idle)sql";
