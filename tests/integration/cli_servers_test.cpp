@@ -10,6 +10,8 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "fixtures/nats_server.h"
+#include "fixtures/server_addresses.h"
+#include "fixtures/test_database.h"
 #include "integration/cli.h"
 
 using namespace cutover::test;
@@ -19,58 +21,14 @@ using nlohmann::json;
 
 namespace {
 
-const std::string kSource = CUTOVER_SOURCE_DIR;
-
-std::map<std::string, std::string> variables_of(const std::string& path) {
-  std::map<std::string, std::string> variables;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);)
-    if (const auto equals = line.find('='); equals != std::string::npos)
-      variables[line.substr(0, equals)] = line.substr(equals + 1);
-  return variables;
-}
-
-Ended must(const Ended& ended) {
-  INFO(ended.out << ended.err);
-  REQUIRE(ended.code == 0);
-  return ended;
-}
-
-// A database with the migrations and the monolith's tables, dropped at the end.
-class OwnDatabase {
- public:
-  OwnDatabase() : name_("cli_test_" + std::to_string(::getpid())) {
-    server_ = variables_of(std::getenv("CUTOVER_TEST_ENV")).at("PG_URL");
-    psql(server_, "CREATE DATABASE " + name_ + " TEMPLATE cutover_template");
-    must(cutover::test::run({"/usr/bin/env", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url(), "-f",
-                             kSource + "/tests/monolith/schema/app.sql"}));
-  }
-  ~OwnDatabase() {
-    cutover::test::run(
-        {"/usr/bin/env", "psql", "-X", "-q", server_, "-c", "DROP DATABASE " + name_ + " WITH (FORCE)"});
-  }
-  std::string url(const std::string& user = "") const {
-    const auto slash = server_.rfind('/');
-    std::string address = server_.substr(0, slash + 1) + name_;
-    if (!user.empty())
-      address.replace(address.find("//") + 2, address.find('@') - address.find("//") - 2, user);
-    return address;
-  }
-  void execute(const std::string& sql) const { psql(url(), sql); }
-
- private:
-  static void psql(const std::string& url, const std::string& sql) {
-    must(cutover::test::run({"/usr/bin/env", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-c", sql}));
-  }
-  std::string name_;
-  std::string server_;
-};
-
 struct Servers {
   Process::Environment environment() const {
     return {{"CUTOVER_NATS_SERVERS", nats.url()}, {"CUTOVER_POSTGRES_URL", database.url()}};
   }
   Ended run(const std::vector<std::string>& arguments) const { return run_cutover(arguments, environment()); }
+  void execute(std::initializer_list<const char*> statements) {
+    for (const char* statement : statements) database.query(statement);
+  }
   json check(const std::string& name) const {
     const json document = json::parse(run({"doctor", "--json"}).out);
     for (const json& line : document["checks"])
@@ -78,13 +36,13 @@ struct Servers {
     return {};
   }
   NatsServer nats;
-  OwnDatabase database;
+  TestDatabase database;
 };
 
 }  // namespace
 
 TEST_CASE("plan shows what apply then does, and neither repeats it", "[cli]") {
-  const Servers servers;
+  Servers servers;
   const Ended before = servers.run({"streams", "plan", "--json"});
   CHECK(before.code == 1);
   const json planned = json::parse(before.out);
@@ -97,7 +55,7 @@ TEST_CASE("plan shows what apply then does, and neither repeats it", "[cli]") {
 }
 
 TEST_CASE("a topology file that is wrong is an error, a destructive change is refused", "[cli]") {
-  const Servers servers;
+  Servers servers;
   servers.run({"streams", "apply"});
   const std::filesystem::path folder =
       std::filesystem::path(CUTOVER_BINARY_DIR) / ("streams-" + std::to_string(::getpid()));
@@ -116,7 +74,7 @@ TEST_CASE("a topology file that is wrong is an error, a destructive change is re
 }
 
 TEST_CASE("doctor finds nothing wrong where nothing is", "[cli]") {
-  const Servers servers;
+  Servers servers;
   servers.run({"streams", "apply"});
   const Ended ended = servers.run({"doctor", "--json"});
   INFO(ended.out << ended.err);
@@ -127,45 +85,54 @@ TEST_CASE("doctor finds nothing wrong where nothing is", "[cli]") {
 }
 
 TEST_CASE("doctor names what is missing, each by its own line", "[cli]") {
-  const Servers servers;
+  Servers servers;
   CHECK(servers.check("topology")["state"] == "fail");
   CHECK_THAT(servers.check("topology")["do"].get<std::string>(), ContainsSubstring("streams apply"));
 
-  servers.database.execute(
-      "DROP INDEX app.contacts_owner; ALTER TABLE app.contacts RENAME TO contacts_elsewhere");
+  servers.execute({"DROP INDEX app.contacts_owner", "ALTER TABLE app.contacts RENAME TO contacts_elsewhere"});
   CHECK_THAT(servers.check("indexes of schema app")["found"].get<std::string>(),
              ContainsSubstring("contacts (owner_id)"));
   CHECK_THAT(servers.check("postgres permissions")["found"].get<std::string>(),
              ContainsSubstring("app.contacts"));
 
-  servers.database.execute(
+  servers.database.query(
       "CREATE OR REPLACE FUNCTION cutover.schema_version() RETURNS integer LANGUAGE sql AS 'SELECT 1'");
   CHECK(servers.check("schema version")["state"] == "fail");
   CHECK_THAT(servers.check("schema version")["found"].get<std::string>(),
              ContainsSubstring("1 (last change"));
 
-  servers.database.execute("ALTER DATABASE " +
-                           servers.database.url().substr(servers.database.url().rfind('/') + 1) +
-                           " SET default_transaction_read_only = on");
+  servers.database.query("ALTER DATABASE " +
+                         servers.database.url().substr(servers.database.url().rfind('/') + 1) +
+                         " SET default_transaction_read_only = on");
   CHECK(servers.check("postgres writable")["state"] == "fail");
 }
 
+namespace {
+// The same address with another user.
+std::string as_user(std::string url, const std::string& user) {
+  const auto from = url.find("//") + 2;
+  return url.replace(from, url.find('@') - from, user);
+}
+}  // namespace
+
 TEST_CASE("doctor tells a role what it lacks", "[cli]") {
   Servers servers;
-  const std::string role = "cli_test_role_" + std::to_string(::getpid());
-  servers.database.execute("CREATE ROLE " + role + " LOGIN");
+  const std::string role = unique_name("cli_test_role_");
+  servers.database.query("CREATE ROLE " + role + " LOGIN");
   auto environment = servers.environment();
-  environment["CUTOVER_POSTGRES_URL"] = servers.database.url(role);
+  environment["CUTOVER_POSTGRES_URL"] = as_user(servers.database.url(), role);
   const Ended ended = run_cutover({"doctor"}, environment);
   CHECK(ended.code == 1);
   CHECK_THAT(ended.out, ContainsSubstring("role " + role + " lacks") &&
                             ContainsSubstring("on cutover.outbox") &&
                             ContainsSubstring("GRANT cutover_search_projector TO " + role));
-  servers.database.execute("GRANT cutover_search_projector TO " + role + "; GRANT USAGE ON SCHEMA app TO " +
-                           role + "; GRANT SELECT ON ALL TABLES IN SCHEMA app TO " + role);
+  for (const char* grant : {"GRANT cutover_search_projector TO ", "GRANT USAGE ON SCHEMA app TO ",
+                            "GRANT SELECT ON ALL TABLES IN SCHEMA app TO "})
+    servers.database.query(grant + role);
   CHECK_THAT(run_cutover({"doctor"}, environment).out,
              ContainsSubstring("role " + role + " may do what a worker does"));
-  servers.database.execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
+  servers.database.query("DROP OWNED BY " + role);
+  servers.database.query("DROP ROLE " + role);
 }
 
 TEST_CASE("with both servers missing doctor reports each, and every other command says one thing", "[cli]") {
@@ -192,7 +159,7 @@ TEST_CASE("with both servers missing doctor reports each, and every other comman
 TEST_CASE("status shows what answers, and is inconclusive about the rest", "[cli]") {
   Servers servers;
   servers.run({"streams", "apply"});
-  servers.database.execute(
+  servers.database.query(
       "INSERT INTO cutover.outbox (message_id, subject, key, payload) VALUES ('a', 'x', 'k', ''), ('b', 'x', "
       "'k', '')");
   const Ended whole = servers.run({"status", "--json"});
@@ -213,9 +180,9 @@ TEST_CASE("status shows what answers, and is inconclusive about the rest", "[cli
 namespace {
 
 // Three contacts of owner 7, none of them in the documents yet.
-void add_contacts(const OwnDatabase& database) {
-  database.execute(
-      "INSERT INTO app.principals (principal_id, username) VALUES (7, 'seven');"
+void add_contacts(TestDatabase& database) {
+  database.query("INSERT INTO app.principals (principal_id, username) VALUES (7, 'seven')");
+  database.query(
       "INSERT INTO app.contacts (contact_id, owner_id, display_name, state, confidence, contested, "
       "first_seen_at, last_evidence_at) "
       "SELECT i, 7, 'Contact ' || i, 'active_confirmed', 0.9, false, now(), now() FROM generate_series(1, 3) "
@@ -231,7 +198,7 @@ std::string ops_port(const Process& process) {
 }  // namespace
 
 TEST_CASE("run works until SIGTERM, shows in status and is gone after it", "[cli]") {
-  const Servers servers;
+  Servers servers;
   REQUIRE(servers.run({"streams", "apply"}).code == 0);
   Process worker(cutover_command({"run", "search-projector"}), servers.environment());
   REQUIRE(worker.wait_for("\"msg\":\"started\"", 20s));
@@ -251,9 +218,9 @@ TEST_CASE("run works until SIGTERM, shows in status and is gone after it", "[cli
 }
 
 TEST_CASE("relay publishes what waits and ends with 0", "[cli]") {
-  const Servers servers;
+  Servers servers;
   REQUIRE(servers.run({"streams", "apply"}).code == 0);
-  servers.database.execute(
+  servers.database.query(
       "INSERT INTO cutover.outbox (message_id, subject, key, payload) VALUES ('a', 'contact.edge_upserted', "
       "'k', '{}')");
   Process relay(cutover_command({"relay"}), servers.environment());
@@ -269,7 +236,7 @@ TEST_CASE("relay publishes what waits and ends with 0", "[cli]") {
 }
 
 TEST_CASE("run refuses to start half: no streams, no database, a port that is taken", "[cli]") {
-  const Servers servers;
+  Servers servers;
   const Ended no_streams = servers.run({"run", "search-projector"});
   CHECK(no_streams.code == 3);
   CHECK_THAT(no_streams.err, ContainsSubstring("error: "));
@@ -290,7 +257,7 @@ TEST_CASE("run refuses to start half: no streams, no database, a port that is ta
 }
 
 TEST_CASE("drift finds what is missing, reindex writes it, drift is content", "[cli]") {
-  const Servers servers;
+  Servers servers;
   CHECK(servers.run({"drift", "search-projector", "--full", "--json"}).code == 2);  // nothing to compare
 
   add_contacts(servers.database);
@@ -309,7 +276,7 @@ TEST_CASE("drift finds what is missing, reindex writes it, drift is content", "[
 }
 
 TEST_CASE("the example at the end of each help text works", "[cli]") {
-  const Servers servers;
+  Servers servers;
   REQUIRE(servers.run({"streams", "apply"}).code == 0);
   add_contacts(servers.database);
   auto environment = servers.environment();
