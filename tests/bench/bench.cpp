@@ -80,6 +80,7 @@ class Session {
 
   void growth() {
     for (int round = 0; round < options_.runs; ++round) {
+      results_.small.push_back(measure("small backlog", "runtime", results_.backlog_workload));
       results_.large.push_back(measure("large backlog", "runtime", results_.large_workload));
       results_.two_processes.push_back(measure("two processes", "runtime", results_.large_workload, 2));
     }
@@ -103,7 +104,8 @@ int main(int argc, char** argv) {
   Options options;
   options.site.programs = std::filesystem::path(argv[0]).parent_path().string();
   CLI::App app{"Measures the runtime beside a bare loop and beside Go workers that do the same job"};
-  app.add_option("--nats", options.site.nats, "Address of the broker; its stream CORE is emptied")
+  app.add_option("--nats", options.site.nats,
+                 "Address of a broker with the topology; its stream CORE is emptied")
       ->required();
   app.add_option("--postgres", options.site.postgres, "URL of a migrated database; schema bench is made anew")
       ->required();

@@ -46,30 +46,16 @@ Broker::~Broker() {
   natsConnection_Destroy(connection_);
 }
 
-void Broker::empty_stream(const std::string& stream, const std::string& subject) {
+void Broker::empty_stream(const std::string& stream) {
   jsErrCode code{};
-  jsStreamInfo* info = nullptr;
-  if (js_GetStreamInfo(&info, jetstream_, stream.c_str(), nullptr, &code) == NATS_OK) {
-    jsStreamInfo_Destroy(info);
-    jsConsumerInfoList* consumers = nullptr;
-    const natsStatus listed = js_Consumers(&consumers, jetstream_, stream.c_str(), nullptr, &code);
-    if (listed != NATS_NOT_FOUND) check(listed, "listing consumers");
-    for (int i = 0; consumers != nullptr && i < consumers->Count; ++i)
-      check(js_DeleteConsumer(jetstream_, stream.c_str(), consumers->List[i]->Name, nullptr, &code),
-            "deleting a consumer");
-    jsConsumerInfoList_Destroy(consumers);
-    check(js_PurgeStream(jetstream_, stream.c_str(), nullptr, &code), "purging stream " + stream);
-    return;
-  }
-  jsStreamConfig config;
-  jsStreamConfig_Init(&config);
-  const char* subjects[] = {subject.c_str()};
-  config.Name = stream.c_str();
-  config.Subjects = subjects;
-  config.SubjectsLen = 1;
-  config.Storage = js_FileStorage;
-  check(js_AddStream(&info, jetstream_, &config, nullptr, &code), "creating stream " + stream);
-  jsStreamInfo_Destroy(info);
+  jsConsumerInfoList* consumers = nullptr;
+  const natsStatus listed = js_Consumers(&consumers, jetstream_, stream.c_str(), nullptr, &code);
+  if (listed != NATS_NOT_FOUND) check(listed, "listing the consumers of " + stream);
+  for (int i = 0; consumers != nullptr && i < consumers->Count; ++i)
+    check(js_DeleteConsumer(jetstream_, stream.c_str(), consumers->List[i]->Name, nullptr, &code),
+          "deleting a consumer of " + stream);
+  jsConsumerInfoList_Destroy(consumers);
+  check(js_PurgeStream(jetstream_, stream.c_str(), nullptr, &code), "purging stream " + stream);
 }
 
 void Broker::create_consumer(const ConsumerName& name, const std::string& filter_subject) {

@@ -37,8 +37,8 @@ class Broker {
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
 
-  // Leaves the stream empty (created for `subject` if it does not exist) and without consumers.
-  void empty_stream(const std::string& stream, const std::string& subject);
+  // Leaves the stream without messages and without consumers.
+  void empty_stream(const std::string& stream);
   void create_consumer(const ConsumerName& name, const std::string& filter_subject);
   // Nullopt while there is no such consumer.
   std::optional<Backlog> backlog(const ConsumerName& name);

@@ -16,11 +16,8 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-constexpr const char* kStreamSubject = "profile.>";
+constexpr const char* kFilterSubject = "profile.>";
 const ConsumerName kConsumer{};
-// The runtime does not start without it.
-constexpr const char* kReplayStream = "REPLAY";
-constexpr const char* kReplaySubject = "replay.>";
 constexpr auto kRunLimit = 10min;
 constexpr auto kEndLimit = 60s;
 constexpr auto kPoll = 20ms;
@@ -80,7 +77,6 @@ Programs::Programs(Site site)
       database_(site_.postgres),
       seed_(static_cast<std::uint64_t>(wall_us()) / 1'000'000 % 1'000'000) {
   database_.create_job_tables();
-  broker_.empty_stream(kReplayStream, kReplaySubject);
 }
 
 const std::vector<std::string>& Programs::kinds() {
@@ -130,8 +126,8 @@ std::vector<std::string> Programs::load_command(const Workload& workload, std::u
 }
 
 void Programs::reset(const std::string& kind) {
-  broker_.empty_stream(kConsumer.stream, kStreamSubject);
-  if (kind != "runtime") broker_.create_consumer(kConsumer, kStreamSubject);
+  broker_.empty_stream(kConsumer.stream);
+  if (kind != "runtime") broker_.create_consumer(kConsumer, kFilterSubject);
   database_.run(kEmptyLedger);
   database_.empty_job_tables();
 }

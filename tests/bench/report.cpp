@@ -40,6 +40,10 @@ double median(const std::vector<Figures>& runs, Measure measure) {
   return of(runs, measure).median;
 }
 
+double ratio(const std::vector<Figures>& runs, const std::vector<Figures>& base, Measure measure) {
+  return median(runs, measure) / median(base, measure);
+}
+
 double rounded(double value) {
   return std::round(value * 1000) / 1000;
 }
@@ -61,22 +65,21 @@ ordered_json latency(const std::vector<Figures>& runs) {
 
 ordered_json growth_row(const std::vector<Figures>& runs, const std::vector<Figures>& base) {
   return {{"throughput_eps", spread_json(of(runs, rate))},
-          {"ratio", rounded(median(runs, rate) / median(base, rate))},
+          {"ratio", rounded(ratio(runs, base, rate))},
           {"cpu_ms_per_1000", rounded(median(runs, cpu))},
           {"rss_mib", rounded(of(runs, rss).max)}};
 }
 
 ordered_json growth(const Results& r) {
   ordered_json object = ordered_json::object();
-  if (!r.large.empty() && r.backlog.contains("runtime")) {
-    object["large_backlog"] = growth_row(r.large, r.backlog.at("runtime"));
+  if (!r.large.empty()) {
+    object["large_backlog"] = growth_row(r.large, r.small);
     object["large_backlog"]["events"] = r.large_workload.events;
-    object["large_backlog"]["rss_ratio"] =
-        rounded(of(r.large, rss).max / of(r.backlog.at("runtime"), rss).max);
+    object["large_backlog"]["rss_ratio"] = rounded(of(r.large, rss).max / of(r.small, rss).max);
   }
   if (!r.two_processes.empty() && !r.large.empty())
     object["two_processes"] = growth_row(r.two_processes, r.large);
-  if (!r.full_ledger.empty() && !r.empty_ledger.empty()) {
+  if (!r.full_ledger.empty()) {
     object["full_ledger"] = growth_row(r.full_ledger, r.empty_ledger);
     object["full_ledger"]["rows"] = r.ledger_keys;
   }
@@ -135,40 +138,37 @@ std::vector<Goal> goals(const Results& r) {
   const auto at_most = [&](std::string name, std::string text, double value, double limit) {
     list.push_back({std::move(name), std::move(text), value, limit, false});
   };
-  if (!r.backlog.contains("runtime")) return list;
-  const std::vector<Figures>& runtime = r.backlog.at("runtime");
-  const auto other = [&](const char* kind) {
-    return r.backlog.contains(kind) ? &r.backlog.at(kind) : nullptr;
+  const auto runs_of = [](const std::map<std::string, std::vector<Figures>>& part, const char* kind) {
+    return part.contains(kind) ? &part.at(kind) : nullptr;
   };
-
-  if (const auto* bare = other("bare_loop"))
-    at_least("vs_bare_loop", "throughput, times bare_loop", median(runtime, rate) / median(*bare, rate), 0.8);
-  if (const auto* go = other("go_per_event"))
-    at_least("vs_go_per_event", "throughput, times go_per_event", median(runtime, rate) / median(*go, rate),
-             5);
-  if (const auto* go = other("go_batched")) {
-    at_least("vs_go_batched", "throughput, times go_batched", median(runtime, rate) / median(*go, rate), 1);
-    at_most("cpu_vs_go_batched", "worker CPU, times go_batched", median(runtime, cpu) / median(*go, cpu),
-            0.5);
+  if (const auto* runtime = runs_of(r.backlog, "runtime")) {
+    if (const auto* bare = runs_of(r.backlog, "bare_loop"))
+      at_least("vs_bare_loop", "throughput, times bare_loop", ratio(*runtime, *bare, rate), 0.8);
+    if (const auto* go = runs_of(r.backlog, "go_per_event"))
+      at_least("vs_go_per_event", "throughput, times go_per_event", ratio(*runtime, *go, rate), 5);
+    if (const auto* go = runs_of(r.backlog, "go_batched")) {
+      at_least("vs_go_batched", "throughput, times go_batched", ratio(*runtime, *go, rate), 1);
+      at_most("cpu_vs_go_batched", "worker CPU, times go_batched", ratio(*runtime, *go, cpu), 0.5);
+    }
+    at_most("cpu_ms_per_1000", "worker CPU, ms per 1,000 events", median(*runtime, cpu), 5);
   }
-  at_most("cpu_ms_per_1000", "worker CPU, ms per 1,000 events", median(runtime, cpu), 5);
-  if (r.steady.contains("runtime")) {
-    at_most("latency_p50", "publish to commit, p50, ms", median(r.steady.at("runtime"), p50), 1);
-    at_most("latency_p99", "publish to commit, p99, ms", median(r.steady.at("runtime"), p99), 3);
+  if (const auto* runtime = runs_of(r.steady, "runtime")) {
+    at_most("latency_p50", "publish to commit, p50, ms", median(*runtime, p50), 1);
+    at_most("latency_p99", "publish to commit, p99, ms", median(*runtime, p99), 3);
   }
   if (!r.large.empty()) {
     at_least("large_backlog", "throughput of a ten times larger backlog, times the smaller",
-             median(r.large, rate) / median(runtime, rate), 0.9);
+             ratio(r.large, r.small, rate), 0.9);
     at_most("rss_mib", "peak memory over the larger backlog, MiB", of(r.large, rss).max, 48);
     at_most("rss_growth", "peak memory of the larger backlog, times the smaller",
-            of(r.large, rss).max / of(runtime, rss).max, 1.1);
+            of(r.large, rss).max / of(r.small, rss).max, 1.1);
   }
-  if (!r.two_processes.empty() && !r.large.empty())
-    at_least("two_processes", "throughput of two processes, times one",
-             median(r.two_processes, rate) / median(r.large, rate), 1);
-  if (!r.full_ledger.empty() && !r.empty_ledger.empty())
+  if (!r.two_processes.empty())
+    at_least("two_processes", "throughput of two processes, times one", ratio(r.two_processes, r.large, rate),
+             1);
+  if (!r.full_ledger.empty())
     at_least("full_ledger", "throughput on a full ledger, random keys, times an empty one",
-             median(r.full_ledger, rate) / median(r.empty_ledger, rate), 0.8);
+             ratio(r.full_ledger, r.empty_ledger, rate), 0.8);
   return list;
 }
 

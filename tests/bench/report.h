@@ -26,8 +26,9 @@ struct Results {
       backlog;  // by kind: all events are there before the program starts
   std::map<std::string, std::vector<Figures>> steady;  // by kind: 1,000 events a second
   // The runtime only.
+  std::vector<Figures> small;          // the backlog again, in turn with the next two
   std::vector<Figures> large;          // a backlog ten times as large
-  std::vector<Figures> two_processes;  // the same, shared by two processes
+  std::vector<Figures> two_processes;  // the larger one, shared by two processes
   std::vector<Figures> empty_ledger;   // random keys
   std::vector<Figures> full_ledger;    // random keys, on a ledger that is full of others
   Workload backlog_workload;
