@@ -41,6 +41,11 @@ std::string trimmed(const char* text) {
   return line;
 }
 
+// A prepared statement whose tables were changed since, or that the server no longer knows.
+bool is_stale_plan(std::string_view state, std::string_view message) {
+  return state == "26000" || (state == "0A000" && message.starts_with("cached plan"));
+}
+
 // The message and hint of a failed statement, with the statement's beginning: enough to find it.
 [[noreturn]] void throw_failure(const PGresult* result, const std::string& sql) {
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -48,6 +53,8 @@ std::string trimmed(const char* text) {
   if (const char* hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT)) what += ". " + trimmed(hint);
   std::string_view code = state ? state : "";
   if (code.starts_with("CU")) throw ClaimRefused(what);
+  // The plan is of another time; the connection has forgotten it by now.
+  if (is_stale_plan(code, what)) throw TransactionConflict("PostgreSQL: " + what);
   std::size_t start = sql.find_first_not_of(" \n");
   what += " (SQLSTATE " + std::string(code) + ", in: " + (start == std::string::npos ? "" : sql.substr(start, 60)) + ")";
   if (is_dependency_state(code)) throw DependencyDown("PostgreSQL: " + what);
@@ -197,6 +204,9 @@ Result Connection::collect(bool wanted) {
   if (!sync || PQresultStatus(sync.get()) != PGRES_PIPELINE_SYNC) lost("protocol out of step");
   std::vector<Pending> done = std::exchange(pending_, {});
   if (failure) {
+    const char* state = PQresultErrorField(failure.get(), PG_DIAG_SQLSTATE);
+    const char* message = PQresultErrorField(failure.get(), PG_DIAG_MESSAGE_PRIMARY);
+    if (is_stale_plan(state ? state : "", message ? message : "")) prepared_.clear();
     for (std::size_t i = failed_at; i < done.size(); ++i)
       if (!done[i].prepares.empty()) prepared_.erase(done[i].prepares);  // behind the failure nothing was prepared
     throw_failure(failure.get(), done[failed_at].sql);
