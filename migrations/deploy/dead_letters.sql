@@ -90,7 +90,7 @@ BEGIN
         'Cutover-Attempts', p_attempts::text,
         'Cutover-First-Failure', to_char(v_first AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         'Cutover-Last-Failure', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        'Cutover-Failure-Kind', p_kind, 'Cutover-Error', p_error, 'Cutover-Instance', p_instance, 'Cutover-Build', p_build),
+        'Cutover-Failure-Kind', p_kind, 'Cutover-Error', regexp_replace(p_error, '[[:cntrl:]]+', ' ', 'g'), 'Cutover-Instance', p_instance, 'Cutover-Build', p_build),
       v_worker_id);
   END IF;
 END $$;

@@ -38,7 +38,9 @@ SELECT cutover.write_dead_letter($1::text, 'worker', $2::boolean, $3::text, $4::
 constexpr std::string_view kForget = R"sql(
 DELETE FROM cutover.attempts a USING cutover.workers w, cutover.streams s
 WHERE w.worker = $1::text AND s.stream = $2::text AND s.incarnation = $3::bigint AND a.worker_id = w.worker_id
-  AND a.stream_id = s.stream_id AND a.sequence = ANY ($4::bigint[]) AND a.shadow = $5::boolean)sql";
+  AND a.stream_id = s.stream_id AND a.sequence = ANY ($4::bigint[])
+  -- Deaths of a process are noted in the row of serving, whichever ledger it worked on.
+  AND (a.shadow = $5::boolean OR (NOT a.shadow AND a.attempts = 0)))sql";
 
 std::vector<Claim> to_claims(std::string_view letters) {
   std::vector<Claim> claims;
@@ -182,11 +184,12 @@ void PgBatchTransaction::dead_letter(const DeadLetterRecord& letter) {
   std::string payload = hex(letter.message->data);
   std::string error = error_text(letter.error);
   std::string group = error_group(error);
+  std::string subject = error_text(letter.message->subject);  // any bytes are a subject to the broker
   connection_.queue(
       kDeadLetter,
       {std::string_view(identity_.worker), shadow_, std::string_view(identity_.instance), std::string_view(identity_.build),
        std::string_view(origin_.stream), std::int64_t{origin_.incarnation}, static_cast<std::int64_t>(letter.item.sequence),
-       letter.item.event_id, letter.event_name, std::string_view(letter.lane), letter.message->subject, letter.item.key,
+       letter.item.event_id, letter.event_name, std::string_view(letter.lane), std::string_view(subject), letter.item.key,
        letter.item.tenant_scope, letter.item.idempotency_key, std::string_view(letter.kind), std::string_view(error),
        std::string_view(group), std::int64_t{letter.attempts},
        letter.first_failed_at ? Param(*letter.first_failed_at) : Param(Null{}), letter.message->published_at,
