@@ -8,6 +8,8 @@
 
 #include "runtime/engine/worker_transaction.h"
 #include "runtime/event/event_arena.h"
+#include "runtime/event/field_rules.h"
+#include "runtime/event/json_text.h"
 #include "runtime/observe/log.h"
 
 namespace cutover {
@@ -55,6 +57,11 @@ struct Tally {
   std::vector<double> latencies;  // seconds from publish to commit
 };
 
+// Bytes of a header as an id: none when no text column could hold them.
+std::string_view text_or_nothing(std::string_view bytes) {
+  return has_control_character(bytes) || find_bad_utf8(bytes) ? std::string_view() : bytes;
+}
+
 double seconds(auto duration) { return std::chrono::duration<double>(duration).count(); }
 
 std::uint64_t number(std::string_view text) {
@@ -87,6 +94,7 @@ struct BatchEngine::State {
   std::vector<Item> items{};
   std::vector<Failure> failures{};
   Items started{};  // whom the latest note in cutover.started is about
+  ProgressKeeper::Running* keeping = nullptr;
   bool in_shadow = false;
   int all_failed_rounds = 0;
 
@@ -98,7 +106,9 @@ struct BatchEngine::State {
   void pass(BatchTransaction& tx, Items batch, const std::vector<Claim>& claims, bool shadow, const Failure* forced,
             std::vector<Answer>& answers, Tally& tally);
   void note_started(Items batch);
+  void keep_the_rest();
   void finish(Items batch, const std::vector<Answer>& answers, const Tally& tally, Deadline began);
+  void give_back(Item& item);
   void settle_failures(std::size_t total);
   void letter(BatchTransaction& tx, const Item& item, std::string kind, std::string error, int attempts, Tally& tally);
   Settlement failed(BatchTransaction& tx, Item& item, const std::string& error, std::chrono::milliseconds at_least,
@@ -131,7 +141,7 @@ void BatchEngine::State::parse(Item& item) {
   } else {
     const Malformed& bad = std::get<Malformed>(item.parsed);
     // Without a readable id the message id tells one event from another.
-    item.claim.event_id = bad.event_id.empty() ? m.header("Nats-Msg-Id") : bad.event_id;
+    item.claim.event_id = bad.event_id.empty() ? text_or_nothing(m.header("Nats-Msg-Id")) : bad.event_id;
     item.claim.key = bad.key;
     item.addressed = !for_another;
   }
@@ -183,9 +193,11 @@ void BatchEngine::State::note_started(Items batch) {
     for (Item* item : batch)
       if (item->sequence == past.sequence) {
         item->past.attempts = std::max(item->past.attempts, past.attempts);
-        item->past.lone_crashes = past.lone_crashes;
-        item->past.suspect = past.suspect;
-        item->past.first_failed_at = past.first_failed_at;
+        // Serving and shadow have a row each; a crash is noted in one of them.
+        item->past.lone_crashes = std::max(item->past.lone_crashes, past.lone_crashes);
+        item->past.suspect |= past.suspect;
+        if (past.first_failed_at)
+          item->past.first_failed_at = std::min(item->past.first_failed_at.value_or(*past.first_failed_at), *past.first_failed_at);
       }
 }
 
@@ -225,6 +237,11 @@ void BatchEngine::State::run(Items batch) {
       shadow = in_shadow;
       lane->metrics->rolled_back.add();
       break;
+    } catch (...) {
+      error = "worker " + spec.name + " threw something that is no std::exception";
+      shadow = in_shadow;
+      lane->metrics->rolled_back.add();
+      break;
     }
   }
   if (batch.size() == 1) {
@@ -240,10 +257,6 @@ void BatchEngine::State::run(Items batch) {
 std::vector<Answer> BatchEngine::State::attempt(Items batch, const Failure* forced, Tally& tally) {
   if (started.data() != batch.data() || started.size() != batch.size()) note_started(batch);
   in_shadow = false;
-  std::vector<std::string_view> replies;
-  replies.reserve(batch.size());
-  for (Item* item : batch) replies.push_back(item->message->reply);
-  auto running = progress.keep(std::move(replies), lane->spec->ack_wait);
   auto tx = transactions.begin();
   std::vector<ClaimItem> claim_items;
   claim_items.reserve(batch.size());
@@ -401,16 +414,24 @@ void BatchEngine::State::pass(BatchTransaction& tx, Items batch, const std::vect
   if (any) tx.settle(settlements);
 }
 
+void BatchEngine::State::keep_the_rest() {
+  std::vector<std::string_view> replies;
+  for (Item& item : items)
+    if (!item.done) replies.push_back(item.message->reply);
+  keeping->keep_only(std::move(replies));
+}
+
 // After the commit: acks, and what was counted.
 void BatchEngine::State::finish(Items batch, const std::vector<Answer>& answers, const Tally& tally, Deadline began) {
   double took = seconds(clock.monotonic() - began);
+  for (Item* item : batch) item->done = true;
+  keep_the_rest();
   for (std::size_t i = 0; i < batch.size(); ++i) {
     Item& item = *batch[i];
     if (answers[i].retry)
       source.nak(item.message->reply, *answers[i].retry);
     else
       source.ack(item.message->reply);
-    item.done = true;
   }
   LaneMetrics& m = *lane->metrics;
   m.applied.add(tally.applied);
@@ -425,6 +446,14 @@ void BatchEngine::State::finish(Items batch, const std::vector<Answer>& answers,
   m.publish_to_commit_seconds.observe_all(tally.latencies);
 }
 
+// Counted when it comes again.
+void BatchEngine::State::give_back(Item& item) {
+  started = {};
+  item.done = true;
+  keep_the_rest();
+  source.nak(item.message->reply, retry.bound_after(1));
+}
+
 // Counts the failures of single events; when everything failed, it is the dependency's doing, for a while.
 void BatchEngine::State::settle_failures(std::size_t total) {
   if (failures.empty()) {
@@ -437,10 +466,9 @@ void BatchEngine::State::settle_failures(std::size_t total) {
     ++all_failed_rounds;
     log_warn("every event of a batch failed: given back without counting an attempt",
              {{"worker", spec.name}, {"lane", lane->spec->name}, {"events", total}, {"error", failures.front().error}});
-    for (Failure& failure : failures) {
-      source.nak(failure.item->message->reply, retry.bound_after(all_failed_rounds));
-      failure.item->done = true;
-    }
+    for (Failure& failure : failures) failure.item->done = true;
+    keep_the_rest();
+    for (Failure& failure : failures) source.nak(failure.item->message->reply, retry.bound_after(all_failed_rounds));
     return;
   }
   all_failed_rounds = 0;
@@ -453,8 +481,12 @@ void BatchEngine::State::settle_failures(std::size_t total) {
     try {
       finish(one, attempt(one, &failure, tally), tally, began);
     } catch (const TransactionConflict&) {
-      source.nak(failure.item->message->reply, retry.bound_after(1));  // counted when it comes again
-      failure.item->done = true;
+      give_back(*failure.item);
+    } catch (const StatementError& e) {
+      log_error("a failed event cannot be written down: given back", {{"worker", spec.name}, {"lane", lane->spec->name},
+                                                                      {"stream", origin->stream}, {"sequence", failure.item->sequence},
+                                                                      {"error", e.what()}});
+      give_back(*failure.item);
     }
   }
 }
@@ -482,6 +514,10 @@ void BatchEngine::process(const BatchLane& lane, const Origin& origin, std::vect
     messages = std::move(rest);
   };
   try {
+    // All of them, also those that wait while a part is tried: they must not be redelivered meanwhile.
+    auto running = s.progress.keep({}, lane.spec->ack_wait);
+    s.keeping = &running;
+    s.keep_the_rest();
     std::vector<Item*> suspects;
     if (std::any_of(batch.begin(), batch.end(), [](Item* item) { return item->redelivered(); })) suspects = s.look_back(batch);
     if (!suspects.empty() && batch.size() > 1) {

@@ -13,6 +13,11 @@ ProgressKeeper::Running ProgressKeeper::keep(std::vector<std::string_view> repli
   return Running(*this, entries_.insert(entries_.end(), {std::move(replies), interval, clock_.monotonic() + interval}));
 }
 
+void ProgressKeeper::Running::keep_only(std::vector<std::string_view> replies) {
+  std::lock_guard lock(keeper_.mutex_);
+  entry_->replies = std::move(replies);
+}
+
 void ProgressKeeper::remove(std::list<Running::Entry>::iterator entry) {
   std::lock_guard lock(mutex_);
   entries_.erase(entry);

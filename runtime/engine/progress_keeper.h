@@ -24,6 +24,8 @@ class ProgressKeeper {
     ~Running() { keeper_.remove(entry_); }
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
+    // From now on only these: what was answered must not be touched again, it would wait for another ack_wait.
+    void keep_only(std::vector<std::string_view> replies);
 
    private:
     friend class ProgressKeeper;
