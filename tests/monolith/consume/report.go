@@ -22,7 +22,8 @@ type Tally struct {
 // NewTally counts from 0.
 func NewTally() *Tally { return &Tally{counts: map[string]int{}, worked: map[string]int{}} }
 
-var outcomes = map[gate.Class]string{gate.Applied: "applied", gate.Duplicated: "duplicates", gate.NotAddressed: "not_addressed",
+var outcomes = map[gate.Class]string{gate.Applied: "applied", gate.Duplicated: "duplicates",
+	gate.NotAddressed: "not_addressed",
 	gate.DeadLettered: "dead_letters", gate.GivenBack: "retries"}
 
 func (t *Tally) count(lane string, outcome gate.Outcome) {

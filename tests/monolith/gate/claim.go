@@ -88,13 +88,15 @@ func (g *Gate) Claim(ctx context.Context, tx pgx.Tx, m *Message) (Answer, error)
 // claim asks about messages of one stream, in order of sequence.
 func (g *Gate) claim(ctx context.Context, tx pgx.Tx, batch []*Message) (serving string, err error) {
 	sequences, plans := make([]int64, len(batch)), make([]int64, len(batch))
-	eventIDs, keys, idempotencyKeys := make([]string, len(batch)), make([]string, len(batch)), make([]*string, len(batch))
+	eventIDs, keys := make([]string, len(batch)), make([]string, len(batch))
+	idempotencyKeys := make([]*string, len(batch))
 	for i, m := range batch {
 		sequences[i], plans[i] = m.Sequence, m.ReplayPlan
 		eventIDs[i], keys[i], idempotencyKeys[i] = m.eventID(), m.Key(), g.idempotencyKey(m)
 	}
 	err = tx.QueryRow(ctx, "SELECT serving FROM cutover.claim($1, 'monolith', $2, $3, $4, $5, $6, $7, $8, $9)",
-		g.Worker, g.Instance, batch[0].Stream, batch[0].Incarnation, sequences, eventIDs, keys, idempotencyKeys, plans).Scan(&serving)
+		g.Worker, g.Instance, batch[0].Stream, batch[0].Incarnation, sequences, eventIDs, keys,
+		idempotencyKeys, plans).Scan(&serving)
 	return serving, err
 }
 
@@ -116,7 +118,8 @@ func (g *Gate) SkipAll(ctx context.Context, database *pgxpool.Pool, batch []*Mes
 // Settle says how it ended; the last statement of the transaction.
 func (g *Gate) Settle(ctx context.Context, tx pgx.Tx, m *Message, class Class) error {
 	_, err := tx.Exec(ctx, "SELECT cutover.settle($1, 'monolith', $2, $3, $4, $5, $6, $7, $8)",
-		g.Worker, m.Stream, m.Incarnation, []int64{m.Sequence}, []string{m.eventID()}, []*string{g.idempotencyKey(m)},
+		g.Worker, m.Stream, m.Incarnation, []int64{m.Sequence}, []string{m.eventID()},
+		[]*string{g.idempotencyKey(m)},
 		[]int64{m.ReplayPlan}, string(class))
 	return err
 }

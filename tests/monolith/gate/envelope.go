@@ -73,7 +73,8 @@ func (e *Event) check() error {
 		value string
 	}{
 		{"event_id", e.ID}, {"event_name", e.Name}, {"occurred_at", e.OccurredAt}, {"producer", e.Producer},
-		{"actor.actor_type", e.Actor.Type}, {"subject.subject_type", e.Subject.Type}, {"subject.subject_id", e.Subject.ID},
+		{"actor.actor_type", e.Actor.Type}, {"subject.subject_type", e.Subject.Type}, {"subject.subject_id",
+			e.Subject.ID},
 		{"actor.actor_id", e.Actor.ID}, {"idempotency_key", e.IdempotencyKey},
 	} {
 		if field.value == "" {
@@ -87,7 +88,8 @@ func (e *Event) check() error {
 		return errors.New("event_id is no UUID")
 	case !nameForm.MatchString(e.Name):
 		return errors.New("event_name is not domain.entity_verb")
-	case e.Actor.Type != "user" && e.Actor.Type != "system" && e.Actor.Type != "operator" && e.Actor.Type != "business_admin":
+	case e.Actor.Type != "user" && e.Actor.Type != "system" && e.Actor.Type != "operator" &&
+		e.Actor.Type != "business_admin":
 		return errors.New("actor_type is not user, system, operator or business_admin")
 	case e.Version < 1:
 		return fmt.Errorf("event_version %d is below 1", e.Version)

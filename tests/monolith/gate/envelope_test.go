@@ -9,9 +9,11 @@ import (
 )
 
 func sample() Event {
-	return Event{ID: "01a1f8d5-2edc-7ce8-9af0-5d666664b0a3", Name: "profile.updated", Version: 1, OccurredAt: "2026-11-20T12:00:00.000001Z",
-		Producer: "monolith", Actor: Actor{"17", "user"}, Subject: Subject{"profile", "4711", 3}, IdempotencyKey: "profile.updated:4711:x",
-		TenantScope: "global", Payload: json.RawMessage(`{"profile_id":4711}`)}
+	return Event{ID: "01a1f8d5-2edc-7ce8-9af0-5d666664b0a3", Name: "profile.updated", Version: 1,
+		OccurredAt: "2026-11-20T12:00:00.000001Z",
+		Producer:   "monolith", Actor: Actor{"17", "user"}, Subject: Subject{"profile", "4711", 3},
+		IdempotencyKey: "profile.updated:4711:x",
+		TenantScope:    "global", Payload: json.RawMessage(`{"profile_id":4711}`)}
 }
 
 func TestAnEventSurvivesItsEnvelope(t *testing.T) {
@@ -20,7 +22,8 @@ func TestAnEventSurvivesItsEnvelope(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if row.MessageID != written.ID || row.EventID != written.ID || row.Subject != "profile.updated" || row.Key != "4711" {
+	if row.MessageID != written.ID || row.EventID != written.ID || row.Subject != "profile.updated" ||
+		row.Key != "4711" {
 		t.Errorf("%+v", row)
 	}
 	read, err := ParseEvent(row.Payload)
@@ -40,7 +43,8 @@ func TestTheEnvelopeHasTheNamesOfTheSpecification(t *testing.T) {
 	if err := json.Unmarshal(text, &fields); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"event_id", "event_name", "event_version", "occurred_at", "producer", "actor", "subject", "correlation_id",
+	for _, name := range []string{"event_id", "event_name", "event_version", "occurred_at", "producer",
+		"actor", "subject", "correlation_id",
 		"causation_id", "idempotency_key", "tenant_scope", "payload"} {
 		if _, there := fields[name]; !there {
 			t.Errorf("no field %s in %s", name, text)
@@ -66,7 +70,10 @@ func TestMalformedEnvelopesAreRefused(t *testing.T) {
 		"idempotency_key is long":    func(e *Event) { e.IdempotencyKey = strings.Repeat("x", 201) },
 		"payload is a list":          func(e *Event) { e.Payload = json.RawMessage(`[1]`) },
 		"payload is missing":         func(e *Event) { e.Payload = nil },
-		"more than 256 KiB":          func(e *Event) { e.Payload = json.RawMessage(`{"x":"` + strings.Repeat("x", EventBytesMax) + `"}`) },
+		"more than 256 KiB": func(e *Event) {
+			e.Payload = json.RawMessage(`{"x":"` +
+				strings.Repeat("x", EventBytesMax) + `"}`)
+		},
 	} {
 		event := sample()
 		spoil(&event)

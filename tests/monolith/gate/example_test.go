@@ -21,7 +21,8 @@ func Example() {
 		raw      *nats.Msg // a delivery
 		created  time.Time // of its stream, from the broker
 	)
-	g := &gate.Gate{Worker: "search-projector", Instance: "backend-1", Build: "4.2", Events: map[string]bool{"profile.updated": true}}
+	g := &gate.Gate{Worker: "search-projector", Instance: "backend-1", Build: "4.2",
+		Events: map[string]bool{"profile.updated": true}}
 	incarnation, err := gate.Incarnation(ctx, database, "CORE", created) // once, when it subscribes
 	if err != nil {
 		return

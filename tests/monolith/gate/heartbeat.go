@@ -73,7 +73,8 @@ func (h *Heart) holdLock(ctx context.Context) error {
 		return err
 	}
 	var held bool
-	err = connection.QueryRow(ctx, "SELECT pg_try_advisory_lock(cutover.lock_class_instance(), hashtext($1))", h.gates[0].Instance).Scan(&held)
+	err = connection.QueryRow(ctx, "SELECT pg_try_advisory_lock(cutover.lock_class_instance(), hashtext($1))",
+		h.gates[0].Instance).Scan(&held)
 	if err == nil && !held {
 		err = fmt.Errorf("another process runs as instance %s", h.gates[0].Instance)
 	}
@@ -87,7 +88,9 @@ func (h *Heart) holdLock(ctx context.Context) error {
 
 // Stop says that the instance ended by intention.
 func (h *Heart) Stop(ctx context.Context) error {
-	_, err := h.database.Exec(ctx, "UPDATE cutover.instances SET ready = false, seen_at = now(), stopped_at = now() WHERE instance = $1", h.gates[0].Instance)
+	_, err := h.database.Exec(ctx,
+		"UPDATE cutover.instances SET ready = false, seen_at = now(), stopped_at = now() WHERE instance = $1",
+		h.gates[0].Instance)
 	if h.lock != nil {
 		h.lock.Conn().Close(ctx) // ends the session and its lock
 		h.lock.Release()
@@ -97,13 +100,15 @@ func (h *Heart) Stop(ctx context.Context) error {
 }
 
 // SettledBefore records that everything of a stream published before a time is settled on this side: marks may expire.
-func (g *Gate) SettledBefore(ctx context.Context, database *pgxpool.Pool, stream string, incarnation int, at time.Time) error {
+func (g *Gate) SettledBefore(ctx context.Context, database *pgxpool.Pool, stream string, incarnation int,
+	at time.Time) error {
 	tag, err := database.Exec(ctx, `
 		INSERT INTO cutover.progress AS p (worker_id, stream_id, side, settled_before)
 		SELECT w.worker_id, s.stream_id, 'm', $4 FROM cutover.workers w CROSS JOIN cutover.streams s
 		WHERE w.worker = $1 AND s.stream = $2 AND s.incarnation = $3
 		ON CONFLICT (worker_id, stream_id, side) DO UPDATE
-		  SET settled_before = greatest(p.settled_before, excluded.settled_before), at = now()`, g.Worker, stream, incarnation, at)
+		  SET settled_before = greatest(p.settled_before, excluded.settled_before), at = now()`, g.Worker,
+		stream, incarnation, at)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = errors.New("unknown worker or stream")
 	}

@@ -14,8 +14,9 @@ import (
 // delivered makes a delivery as the broker would: stream, consumer and sequences are in the reply subject.
 func delivered(t *testing.T, subject string, header nats.Header, data []byte) *Message {
 	t.Helper()
-	raw := &nats.Msg{Subject: subject, Header: header, Data: data, Reply: "$JS.ACK.CORE.monolith-search-profile.1.4242.7.1763640000000000000.0",
-		Sub: &nats.Subscription{}}
+	raw := &nats.Msg{Subject: subject, Header: header, Data: data,
+		Reply: "$JS.ACK.CORE.monolith-search-profile.1.4242.7.1763640000000000000.0",
+		Sub:   &nats.Subscription{}}
 	m, err := NewMessage(raw, "profile", 2)
 	if err != nil {
 		t.Fatal(err)
@@ -44,17 +45,21 @@ func TestTheHeaderDecidesTheKey(t *testing.T) {
 
 func TestAReplayKeepsThePlaceWhereItFailed(t *testing.T) {
 	data, _ := json.Marshal(sample())
-	m := delivered(t, "replay.search-projector.monolith.profile", nats.Header{"Cutover-Plan": {"9"}, "Cutover-Origin-Stream": {"CONTACT"},
-		"Cutover-Origin-Incarnation": {"1"}, "Cutover-Origin-Sequence": {"17"}, "Cutover-Origin-Subject": {"profile.updated"},
-		"Cutover-Origin-Time": {"2026-01-02T03:04:05.000006Z"}}, data)
-	if m.Stream != "CONTACT" || m.Incarnation != 1 || m.Sequence != 17 || m.ReplayPlan != 9 || m.Subject != "profile.updated" || m.malformed != nil {
+	m := delivered(t, "replay.search-projector.monolith.profile", nats.Header{"Cutover-Plan": {"9"},
+		"Cutover-Origin-Stream":      {"CONTACT"},
+		"Cutover-Origin-Incarnation": {"1"}, "Cutover-Origin-Sequence": {"17"},
+		"Cutover-Origin-Subject": {"profile.updated"},
+		"Cutover-Origin-Time":    {"2026-01-02T03:04:05.000006Z"}}, data)
+	if m.Stream != "CONTACT" || m.Incarnation != 1 || m.Sequence != 17 || m.ReplayPlan != 9 ||
+		m.Subject != "profile.updated" || m.malformed != nil {
 		t.Errorf("%+v", m)
 	}
 	if !m.PublishedAt.Equal(time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)) {
 		t.Errorf("published at %s", m.PublishedAt)
 	}
-	raw := &nats.Msg{Subject: "replay.x", Header: nats.Header{"Cutover-Plan": {"9"}}, Data: data, Reply: "$JS.ACK.REPLAY.c.1.1.1.1.0",
-		Sub: &nats.Subscription{}}
+	raw := &nats.Msg{Subject: "replay.x", Header: nats.Header{"Cutover-Plan": {"9"}}, Data: data,
+		Reply: "$JS.ACK.REPLAY.c.1.1.1.1.0",
+		Sub:   &nats.Subscription{}}
 	if _, err := NewMessage(raw, "replay", 1); err == nil {
 		t.Error("a replay without its origin was accepted")
 	}
@@ -62,7 +67,8 @@ func TestAReplayKeepsThePlaceWhereItFailed(t *testing.T) {
 
 func TestAnEventOnAnotherSubjectIsMalformed(t *testing.T) {
 	data, _ := json.Marshal(sample())
-	for subject, fine := range map[string]bool{"profile.updated": true, "profile.updated.p0": true, "profile.created": false, "profile.updatedx": false} {
+	for subject, fine := range map[string]bool{"profile.updated": true, "profile.updated.p0": true,
+		"profile.created": false, "profile.updatedx": false} {
 		if m := delivered(t, subject, nil, data); (m.malformed == nil) != fine {
 			t.Errorf("%s: %v", subject, m.malformed)
 		}
@@ -104,14 +110,18 @@ func TestTheClaimHandsOverPlaceKeyAndMark(t *testing.T) {
 		id, key string
 		mark    *string
 	}{
-		"an event":               {delivered(t, "profile.updated", nil, data), event.ID, "4711", &mark},
-		"for another worker":     {delivered(t, "profile.updated", nats.Header{"Cutover-For": {"score-orchestrator"}}, data), event.ID, "4711", nil},
-		"for this worker":        {delivered(t, "profile.updated", nats.Header{"Cutover-For": {"search-projector"}}, data), event.ID, "4711", &mark},
-		"malformed, with header": {delivered(t, "profile.updated", nats.Header{"Cutover-Key": {"k"}}, []byte("{")), "", "k", nil},
+		"an event": {delivered(t, "profile.updated", nil, data), event.ID, "4711", &mark},
+		"for another worker": {delivered(t, "profile.updated",
+			nats.Header{"Cutover-For": {"score-orchestrator"}}, data), event.ID, "4711", nil},
+		"for this worker": {delivered(t, "profile.updated",
+			nats.Header{"Cutover-For": {"search-projector"}}, data), event.ID, "4711", &mark},
+		"malformed, with header": {delivered(t, "profile.updated", nats.Header{"Cutover-Key": {"k"}},
+			[]byte("{")), "", "k", nil},
 	} {
 		tx := &asked{answer: "a"}
 		answer, err := g.Claim(context.Background(), tx, c.message)
-		want := []interface{}{"search-projector", "m1", "CORE", 2, []int64{4242}, []string{c.id}, []string{c.key}, []*string{c.mark}, []int64{0}}
+		want := []interface{}{"search-projector", "m1", "CORE", 2, []int64{4242}, []string{c.id},
+			[]string{c.key}, []*string{c.mark}, []int64{0}}
 		if err != nil || answer != Apply || !reflect.DeepEqual(tx.arguments, want) {
 			t.Errorf("%s: %v %v\n got %v\nwant %v", name, answer, err, tx.arguments, want)
 		}
@@ -121,7 +131,8 @@ func TestTheClaimHandsOverPlaceKeyAndMark(t *testing.T) {
 func TestAnAnswerThatIsUnknownIsAnError(t *testing.T) {
 	g := &Gate{Worker: "search-projector"}
 	for _, answer := range []string{"", "?", "aa"} {
-		if _, err := g.Claim(context.Background(), &asked{answer: answer}, delivered(t, "profile.updated", nil, []byte("{"))); err == nil {
+		if _, err := g.Claim(context.Background(), &asked{answer: answer}, delivered(t, "profile.updated", nil,
+			[]byte("{"))); err == nil {
 			t.Errorf("answer %q was accepted", answer)
 		}
 	}

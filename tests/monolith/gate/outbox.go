@@ -24,8 +24,8 @@ func NewOutboxRow(event *Event, traceparent string) (OutboxRow, error) {
 	if err != nil {
 		return OutboxRow{}, fmt.Errorf("event %s: %w", event.Name, err)
 	}
-	return OutboxRow{MessageID: event.ID, Subject: event.Name, Key: event.Subject.ID, Payload: payload, Traceparent: traceparent,
-		EventID: event.ID}, nil
+	return OutboxRow{MessageID: event.ID, Subject: event.Name, Key: event.Subject.ID, Payload: payload,
+		Traceparent: traceparent, EventID: event.ID}, nil
 }
 
 // WriteOutbox adds the rows, in order. Whoever writes about an aggregate has locked it before, in the same transaction.
@@ -42,7 +42,8 @@ func WriteOutbox(ctx context.Context, tx pgx.Tx, rows []OutboxRow) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO cutover.outbox (message_id, subject, key, payload, headers, event_id)
 		SELECT u.message_id, u.subject, u.key, u.payload,
-		       CASE WHEN u.traceparent <> '' THEN jsonb_build_object('traceparent', u.traceparent) END, nullif(u.event_id, '')
+		       CASE WHEN u.traceparent <> '' THEN jsonb_build_object('traceparent', u.traceparent) END,
+		       nullif(u.event_id, '')
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[])
 		     WITH ORDINALITY u (message_id, subject, key, payload, traceparent, event_id, ord)
 		ORDER BY u.ord`,

@@ -48,7 +48,9 @@ const (
 // return; an error means neither.
 func (g *Gate) Process(ctx context.Context, database *pgxpool.Pool, m *Message, handle Handler) (Outcome, error) {
 	for conflicts := 0; ; conflicts++ {
-		outcome, err := g.transaction(ctx, database, m, func(tx pgx.Tx) (Class, error) { return g.apply(ctx, tx, m, handle) })
+		outcome, err := g.transaction(ctx, database, m, func(tx pgx.Tx) (Class, error) {
+			return g.apply(ctx, tx, m, handle)
+		})
 		var fault eventFault
 		if !errors.As(err, &fault) {
 			return outcome, err
@@ -67,7 +69,8 @@ func (e eventFault) Error() string { return e.cause.Error() }
 func (e eventFault) Unwrap() error { return e.cause }
 
 // transaction claims, applies and settles. Its errors are eventFault, DependencyError, ErrClaimRefused and the context's.
-func (g *Gate) transaction(ctx context.Context, database *pgxpool.Pool, m *Message, apply func(pgx.Tx) (Class, error)) (Outcome, error) {
+func (g *Gate) transaction(ctx context.Context, database *pgxpool.Pool, m *Message,
+	apply func(pgx.Tx) (Class, error)) (Outcome, error) {
 	var outcome Outcome
 	err := database.BeginTxFunc(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		var err error

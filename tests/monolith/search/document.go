@@ -61,8 +61,9 @@ func ContactDocument(c Contact, circles []string) *Document {
 		return nil
 	}
 	owner := c.OwnerID
-	return &Document{DocID: ContactID(c.ID), Kind: "contact", OwnerID: &owner, Visibility: "owner", DisplayName: c.DisplayName,
-		Phone: c.Phone, Email: c.Email, CompanyName: c.CompanyName, JobTitle: c.JobTitle, CircleNames: distinct(circles)}
+	return &Document{DocID: ContactID(c.ID), Kind: "contact", OwnerID: &owner, Visibility: "owner",
+		DisplayName: c.DisplayName, Phone: c.Phone, Email: c.Email, CompanyName: c.CompanyName,
+		JobTitle: c.JobTitle, CircleNames: distinct(circles)}
 }
 
 // ProfileDocument returns what everybody may find; nil for a profile that nobody may.
@@ -105,7 +106,8 @@ func earliestVerified(channels []Channel, kind string) *string {
 		if c.Kind != kind || c.VerifiedAt == nil || (c.State != "verified_active" && c.State != "recovered") {
 			continue
 		}
-		if best == nil || c.VerifiedAt.Before(*best.VerifiedAt) || (c.VerifiedAt.Equal(*best.VerifiedAt) && c.ID < best.ID) {
+		if best == nil || c.VerifiedAt.Before(*best.VerifiedAt) ||
+			(c.VerifiedAt.Equal(*best.VerifiedAt) && c.ID < best.ID) {
 			best = c
 		}
 	}

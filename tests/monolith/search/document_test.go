@@ -21,7 +21,8 @@ func contact() Contact {
 
 func TestAContactDocumentIsTheOwnersAndHoldsWhatTheOwnerTyped(t *testing.T) {
 	owner := int64(3)
-	want := &Document{DocID: "contact:7", Kind: "contact", OwnerID: &owner, Visibility: "owner", DisplayName: text("Ann"), Phone: text("+4915"),
+	want := &Document{DocID: "contact:7", Kind: "contact", OwnerID: &owner, Visibility: "owner",
+		DisplayName: text("Ann"), Phone: text("+4915"),
 		CircleNames: []string{"Family", "Work"}}
 	if got := ContactDocument(contact(), []string{"Work", "Family", "Work"}); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, expected %+v", got, want)
@@ -29,7 +30,8 @@ func TestAContactDocumentIsTheOwnersAndHoldsWhatTheOwnerTyped(t *testing.T) {
 }
 
 func TestWhichContactsHaveADocument(t *testing.T) {
-	for state, has := range map[string]bool{"active_confirmed": true, "active_probable": true, "stale_decay": true, "dormant": true,
+	for state, has := range map[string]bool{"active_confirmed": true, "active_probable": true,
+		"stale_decay": true, "dormant": true,
 		"archived": false, "tombstoned": false} {
 		c := contact()
 		c.State = state
@@ -51,7 +53,8 @@ func TestCircleNamesAreAListEvenWhenEmpty(t *testing.T) {
 }
 
 func profile(class string, discoverable *bool) Profile {
-	return Profile{ID: 5, OwnerID: 3, Class: class, DisplayName: text("Ann"), Discoverable: discoverable, OwnerStatus: "active", OwnerUsername: text("ann_3")}
+	return Profile{ID: 5, OwnerID: 3, Class: class, DisplayName: text("Ann"), Discoverable: discoverable,
+		OwnerStatus: "active", OwnerUsername: text("ann_3")}
 }
 
 var phones = []Channel{
@@ -112,8 +115,10 @@ func TestAProfileShowsTheEarliestVerifiedChannelOfEachKind(t *testing.T) {
 }
 
 func TestAChannelInAnyOtherStateContributesNothing(t *testing.T) {
-	for _, state := range []string{"unclaimed", "claim_pending", "challenged", "limited", "disputed", "transferred", "revoked"} {
-		d := ProfileDocument(profile("single", flag(true)), []Channel{{ID: 1, Kind: "phone", Value: "+1", State: state, VerifiedAt: at(1)}})
+	for _, state := range []string{"unclaimed", "claim_pending", "challenged", "limited", "disputed",
+		"transferred", "revoked"} {
+		d := ProfileDocument(profile("single", flag(true)), []Channel{{ID: 1, Kind: "phone", Value: "+1",
+			State: state, VerifiedAt: at(1)}})
 		if d.Phone != nil {
 			t.Errorf("%s: phone %s", state, *d.Phone)
 		}

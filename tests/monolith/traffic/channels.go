@@ -11,17 +11,21 @@ func channelKinds() []kind {
 			pick:    func(t *Traffic) int64 { return t.channelIn(from) },
 			payload: func(r row) interface{} { return channelPayload{r.id, r.first} },
 			after:   func(t *Traffic, r row) { t.inState(r.word).add(r.id) },
-			sql: "UPDATE app.channels c SET " + set + ", version = c.version + 1 WHERE c.channel_id = ANY ($1) AND c.state IN ('" +
+			sql: "UPDATE app.channels c SET " + set +
+				", version = c.version + 1 WHERE c.channel_id = ANY ($1) AND c.state IN ('" +
 				from[0] + "', '" + from[len(from)-1] + "')" + channelRow}
 	}
 	transferred := moved("ownership_transferred", 0.4, "operator", "", "disputed")
 	transferred.width, transferred.values = 1, func(t *Traffic, _ int64) []string {
 		return []string{strconv.FormatInt(anyPrincipal(t), 10)}
 	}
-	transferred.sql = `UPDATE app.channels c SET state = 'transferred', principal_id = u.principal::bigint, verified_at = now(), version = c.version + 1
-		FROM unnest($1::bigint[], $2::text[]) u (id, principal) WHERE c.channel_id = u.id AND c.state = 'disputed'` + channelRow
+	transferred.sql = `UPDATE app.channels c SET state = 'transferred', principal_id = u.principal::bigint,
+		  verified_at = now(), version = c.version + 1
+		FROM unnest($1::bigint[], $2::text[]) u (id, principal) WHERE c.channel_id = u.id
+			  AND c.state = 'disputed'` + channelRow
 	return []kind{
-		moved("claim_verified", 2, "user", "state = 'verified_active', verified_at = now()", "claim_pending", "recovered"),
+		moved("claim_verified", 2, "user", "state = 'verified_active', verified_at = now()", "claim_pending",
+			"recovered"),
 		moved("ownership_challenged", 1.5, "user", "state = 'challenged'", "verified_active", "transferred"),
 		moved("ownership_limited", 1.2, "system", "state = 'limited'", "challenged"),
 		moved("dispute_opened", 1, "user", "state = 'disputed'", "limited"),

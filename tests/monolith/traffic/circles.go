@@ -12,7 +12,8 @@ func circleChanged(r row) interface{} {
 func circleKinds() []kind {
 	name := func(t *Traffic, _ int64) []string { return []string{world.CircleName(t.random)} }
 	changed := func(weight float64, sql string) kind {
-		return kind{event: "policy.circle_membership_changed", subject: "circle", weight: weight, actor: "user", pick: anyCircle,
+		return kind{event: "policy.circle_membership_changed", subject: "circle", weight: weight,
+			actor: "user", pick: anyCircle,
 			payload: circleChanged, sql: sql}
 	}
 	rename := changed(2, `
@@ -20,11 +21,13 @@ func circleKinds() []kind {
 		  UPDATE app.circles c SET name = u.name, version = c.version + 1
 		  FROM unnest($1::bigint[], $2::text[]) u (id, name) WHERE c.circle_id = u.id RETURNING c.*)
 		SELECT c.circle_id, c.version, c.owner_id, 0::bigint,
-		       ARRAY(SELECT m.contact_id FROM app.circle_members m WHERE m.circle_id = c.circle_id ORDER BY m.contact_id), ''
+		       ARRAY(SELECT m.contact_id FROM app.circle_members m
+			  WHERE m.circle_id = c.circle_id ORDER BY m.contact_id), ''
 		FROM c ORDER BY c.circle_id`)
 	rename.width, rename.values = 1, name
 	return []kind{
-		{event: "policy.circle_created", subject: "circle", weight: 1.5, actor: "user", pick: anyPrincipal, width: 1, values: name,
+		{event: "policy.circle_created", subject: "circle", weight: 1.5, actor: "user", pick: anyPrincipal,
+			width: 1, values: name,
 			payload: circleChanged, after: circleAdded,
 			sql: `
 			WITH c AS (
@@ -58,7 +61,8 @@ func circleKinds() []kind {
 			  UPDATE app.circles c SET version = c.version + 1 WHERE c.circle_id = ANY ($1) RETURNING c.*),
 			m AS (
 			  DELETE FROM app.circle_members m USING c CROSS JOIN LATERAL (
-			    SELECT contact_id FROM app.circle_members WHERE circle_id = c.circle_id ORDER BY contact_id LIMIT 3) k
+			    SELECT contact_id FROM app.circle_members
+				  WHERE circle_id = c.circle_id ORDER BY contact_id LIMIT 3) k
 			  WHERE m.circle_id = c.circle_id AND m.contact_id = k.contact_id
 			  RETURNING m.circle_id, m.contact_id)
 			SELECT c.circle_id, c.version, c.owner_id, 0::bigint,

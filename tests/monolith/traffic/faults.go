@@ -65,7 +65,8 @@ func broken(event gate.Event, done *turn, number int) gate.OutboxRow {
 		func() { event.OccurredAt = "yesterday" },
 		func() { event.Subject.ID = "" },
 		func() {
-			event.Payload = mustJSON(map[string]string{"filler": string(bytes.Repeat([]byte("x"), gate.EventBytesMax))})
+			event.Payload = mustJSON(map[string]string{"filler": string(bytes.Repeat([]byte("x"),
+				gate.EventBytesMax))})
 		},
 		func() {}, // cut off, below
 	}

@@ -8,8 +8,9 @@ func principalChanged(r row) interface{} { return principalPayload{r.id} }
 
 func principalKinds() []kind {
 	changed := func(event string, weight float64, pick func(*Traffic) int64, sql string) kind {
-		return kind{event: event, subject: "principal", weight: weight, actor: "user", pick: pick, payload: principalChanged,
-			sql: sql + principalRow}
+		return kind{event: event, subject: "principal", weight: weight, actor: "user", pick: pick,
+			payload: principalChanged,
+			sql:     sql + principalRow}
 	}
 	assigned := changed("identity.username_assigned", 2.5, anyPrincipal, `
 		UPDATE app.principals p SET username = u.name, version = p.version + 1
@@ -21,7 +22,8 @@ func principalKinds() []kind {
 		UPDATE app.principals p SET status = 'restricted', version = p.version + 1
 		WHERE p.principal_id = ANY ($1) AND p.status = 'active'`)
 	restricted.actor, restricted.after = "operator", func(t *Traffic, r row) { t.restricted.add(r.id) }
-	restored := changed("identity.account_restored", 1, func(t *Traffic) int64 { return t.restricted.take(t.random) }, `
+	restored := changed("identity.account_restored", 1,
+		func(t *Traffic) int64 { return t.restricted.take(t.random) }, `
 		UPDATE app.principals p SET status = 'active', version = p.version + 1
 		WHERE p.principal_id = ANY ($1) AND p.status = 'restricted'`)
 	restored.actor = "operator"

@@ -26,7 +26,8 @@ func (s *signUp) apply(ctx context.Context, tx pgx.Tx, done *turn) error {
 	if err != nil {
 		return err
 	}
-	if err := done.emit("identity.principal_created", "principal", "user", principal, principalChanged(principal), from); err != nil {
+	if err := done.emit("identity.principal_created", "principal", "user", principal,
+		principalChanged(principal), from); err != nil {
 		return err
 	}
 	channel, err := queryOne(ctx, tx, `INSERT INTO app.channels AS c (principal_id, kind, value, state, verified_at)
@@ -34,10 +35,12 @@ func (s *signUp) apply(ctx context.Context, tx pgx.Tx, done *turn) error {
 	if err != nil {
 		return err
 	}
-	if err := done.emit("channel.claim_verified", "channel", "user", channel, channelPayload{channel.id, channel.first}, from); err != nil {
+	if err := done.emit("channel.claim_verified", "channel", "user", channel, channelPayload{channel.id,
+		channel.first}, from); err != nil {
 		return err
 	}
-	profile, err := queryOne(ctx, tx, `INSERT INTO app.profiles AS p (owner_principal_id, profile_class, display_name, discoverable)
+	profile, err := queryOne(ctx, tx, `INSERT INTO app.profiles AS p (owner_principal_id, profile_class,
+		  display_name, discoverable)
 		VALUES ($1, 'single', $2, true)`+profileRow, principal.id, s.name)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"cutover/monolith/gate"
@@ -63,14 +62,16 @@ var errNothingChanges = errors.New("the world is too small: no row is in a state
 
 // Open looks at the world in the database.
 func Open(ctx context.Context, database *pgxpool.Pool, settings Settings) (*Traffic, error) {
-	t := &Traffic{settings: settings, seed: settings.Seed, random: world.NewRandom(settings.Seed, 1_000_003), database: database,
-		kinds: kinds(), byState: map[string]*pool{}, Tally: Tally{ByKind: map[string]int{}}}
+	t := &Traffic{settings: settings, seed: settings.Seed, random: world.NewRandom(settings.Seed, 1_000_003),
+		database: database, kinds: kinds(), byState: map[string]*pool{}, Tally: Tally{ByKind: map[string]int{}}}
 	for _, k := range t.kinds {
 		t.weights = append(t.weights, k.weight)
 	}
 	err := database.QueryRow(ctx, `
-		SELECT coalesce((SELECT max(principal_id) FROM app.principals), 0), coalesce((SELECT max(profile_id) FROM app.profiles), 0),
-		       coalesce((SELECT max(channel_id) FROM app.channels), 0), coalesce((SELECT max(contact_id) FROM app.contacts), 0),
+		SELECT coalesce((SELECT max(principal_id) FROM app.principals), 0),
+		       coalesce((SELECT max(profile_id) FROM app.profiles), 0),
+		       coalesce((SELECT max(channel_id) FROM app.channels), 0),
+		       coalesce((SELECT max(contact_id) FROM app.contacts), 0),
 		       coalesce((SELECT max(circle_id) FROM app.circles), 0)`).
 		Scan(&t.principals, &t.profiles, &t.channels, &t.contacts, &t.circles)
 	if err != nil {
@@ -92,10 +93,15 @@ func Open(ctx context.Context, database *pgxpool.Pool, settings Settings) (*Traf
 func (t *Traffic) fillPools(ctx context.Context) error {
 	rows, err := t.database.Query(ctx, `
 		(SELECT 'tombstoned', contact_id FROM app.contacts WHERE state = 'tombstoned' ORDER BY contact_id LIMIT 2000)
-		UNION ALL (SELECT 'contested', contact_id FROM app.contacts WHERE contested AND state <> 'tombstoned' ORDER BY contact_id LIMIT 500)
-		UNION ALL (SELECT 'restricted', principal_id FROM app.principals WHERE status = 'restricted' ORDER BY principal_id LIMIT 500)
-		UNION ALL (SELECT 'channel ' || state, channel_id FROM (
-		  SELECT state, channel_id, row_number() OVER (PARTITION BY state ORDER BY channel_id) FROM app.channels) c WHERE row_number <= 500)
+		UNION ALL
+		(SELECT 'contested', contact_id FROM app.contacts WHERE contested AND state <> 'tombstoned'
+		 ORDER BY contact_id LIMIT 500)
+		UNION ALL
+		(SELECT 'restricted', principal_id FROM app.principals WHERE status = 'restricted' ORDER BY principal_id LIMIT 500)
+		UNION ALL
+		(SELECT 'channel ' || state, channel_id FROM (
+		   SELECT state, channel_id, row_number() OVER (PARTITION BY state ORDER BY channel_id) FROM app.channels) c
+		 WHERE row_number <= 500)
 		ORDER BY 1, 2`)
 	if err != nil {
 		return err
@@ -170,7 +176,8 @@ func retried(ctx context.Context, transaction func() error) error {
 	for try := 1; ; try++ {
 		err := transaction()
 		var refused *pgconn.PgError
-		if err == nil || try == triesMax || ctx.Err() != nil || !errors.As(err, &refused) || refused.Code != "40P01" {
+		if err == nil || try == triesMax || ctx.Err() != nil || !errors.As(err, &refused) ||
+			refused.Code != "40P01" {
 			return err
 		}
 	}
@@ -184,145 +191,6 @@ func (tally *Tally) count(done *turn) {
 	for name, count := range done.tally {
 		tally.ByKind[name] += count
 	}
-}
-
-// step is a part of a transaction, planned before it: a retry does the same again.
-type step interface {
-	apply(ctx context.Context, tx pgx.Tx, done *turn) error
-}
-
-func (t *Traffic) plan(n int) []step {
-	var steps []step
-	planned := make([]*changes, len(t.kinds))
-	for i := 0; i < n; i++ {
-		switch roll := t.random.Intn(1000); {
-		case roll < importsOf1000:
-			steps = append(steps, t.planImport(anyPrincipal(t), 5+t.random.Intn(t.settings.ImportSize)))
-		case roll < importsOf1000+signUpsOf1000:
-			steps = append(steps, t.planSignUp())
-		default:
-			at := t.random.Weighted(t.weights)
-			if planned[at] == nil {
-				planned[at] = &changes{traffic: t, kind: &t.kinds[at], values: make([][]string, t.kinds[at].width), seen: map[int64]bool{}}
-				steps = append(steps, planned[at])
-			}
-			planned[at].add()
-		}
-	}
-	return steps
-}
-
-// changes are those of one kind in one transaction.
-type changes struct {
-	traffic *Traffic
-	kind    *kind
-	ids     []int64
-	values  [][]string
-	seen    map[int64]bool
-}
-
-func (c *changes) add() {
-	id := c.kind.pick(c.traffic)
-	if id == 0 || c.seen[id] {
-		return
-	}
-	c.seen[id] = true
-	c.ids = append(c.ids, id)
-	if c.kind.values != nil {
-		for column, value := range c.kind.values(c.traffic, id) {
-			c.values[column] = append(c.values[column], value)
-		}
-	}
-}
-
-func (c *changes) apply(ctx context.Context, tx pgx.Tx, done *turn) error {
-	if len(c.ids) == 0 {
-		return nil
-	}
-	arguments := []interface{}{c.ids}
-	for _, column := range c.values {
-		arguments = append(arguments, column)
-	}
-	changed, err := query(ctx, tx, c.kind.sql, arguments...)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.kind.event, err)
-	}
-	for _, r := range changed {
-		r := r
-		if err := done.emit(c.kind.event, c.kind.subject, c.kind.actor, r, c.kind.payload(r), newRequest(done.now)); err != nil {
-			return err
-		}
-		if c.kind.after != nil {
-			done.committed = append(done.committed, func() { c.kind.after(c.traffic, r) })
-		}
-	}
-	return nil
-}
-
-func query(ctx context.Context, tx pgx.Tx, sql string, arguments ...interface{}) ([]row, error) {
-	found, err := tx.Query(ctx, sql, arguments...)
-	if err != nil {
-		return nil, err
-	}
-	defer found.Close()
-	var all []row
-	for found.Next() {
-		var r row
-		if err := found.Scan(&r.id, &r.version, &r.first, &r.second, &r.ids, &r.word); err != nil {
-			return nil, err
-		}
-		all = append(all, r)
-	}
-	return all, found.Err()
-}
-
-// turn is what one transaction has written so far.
-type turn struct {
-	now        time.Time
-	outbox     []gate.OutboxRow
-	events     int
-	duplicates int
-	malformed  int
-	imported   int64
-	tally      map[string]int
-	written    []gate.Event
-	committed  []func() // once it has
-}
-
-// request is what a user asked for: everything that comes from it shares its correlation id.
-type request struct{ id, trace string }
-
-func newRequest(now time.Time) request { return request{gate.NewEventID(now), gate.NewTraceparent()} }
-
-func (d *turn) emit(name, subject, actorType string, r row, payload interface{}, from request) error {
-	actor := r.first
-	if actor == 0 {
-		actor = r.id
-	}
-	event := gate.Event{
-		ID: gate.NewEventID(d.now), Name: name, Version: 1, OccurredAt: gate.OccurredAt(time.Now()), Producer: "monolith",
-		Actor:         gate.Actor{ID: strconv.FormatInt(actor, 10), Type: actorType},
-		Subject:       gate.Subject{Type: subject, ID: strconv.FormatInt(r.id, 10), Version: r.version},
-		CorrelationID: from.id, CausationID: from.id,
-		IdempotencyKey: name + ":" + strconv.FormatInt(r.id, 10) + ":" + from.id,
-		TenantScope:    "global", Payload: mustJSON(payload),
-	}
-	if actorType == "system" || actorType == "operator" {
-		event.Actor.ID = actorType
-	}
-	return d.add(event, from)
-}
-
-func (d *turn) add(event gate.Event, from request) error {
-	line, err := gate.NewOutboxRow(&event, from.trace)
-	if err != nil {
-		return err
-	}
-	d.outbox = append(d.outbox, line)
-	d.written = append(d.written, event)
-	d.events++
-	d.tally[event.Name]++
-	return nil
 }
 
 // Add adds what another one counted.

@@ -11,7 +11,8 @@ import (
 )
 
 func TestEveryEventThatSearchReadsIsProduced(t *testing.T) {
-	produced := map[string]bool{"contact.sync_completed": true, "identity.principal_created": true, "profile.created": true}
+	produced := map[string]bool{"contact.sync_completed": true, "identity.principal_created": true,
+		"profile.created": true}
 	for _, k := range kinds() {
 		produced[k.event] = true
 	}
@@ -29,15 +30,18 @@ func TestEveryEventThatSearchReadsIsProduced(t *testing.T) {
 
 func TestKindsAreComplete(t *testing.T) {
 	for _, k := range kinds() {
-		if k.weight <= 0 || k.pick == nil || k.payload == nil || k.sql == "" || k.subject == "" || (k.values == nil) != (k.width == 0) {
+		if k.weight <= 0 || k.pick == nil || k.payload == nil || k.sql == "" || k.subject == "" ||
+			(k.values == nil) != (k.width == 0) {
 			t.Errorf("%s: %+v", k.event, k)
 		}
 	}
 }
 
 func traffic(seed int64) *Traffic {
-	t := &Traffic{settings: Settings{ImportSize: 10}, seed: seed, random: world.NewRandom(seed), kinds: kinds(), byState: map[string]*pool{},
-		principals: 100, profiles: 120, channels: 150, contacts: 5000, circles: 40, Tally: Tally{ByKind: map[string]int{}}}
+	t := &Traffic{settings: Settings{ImportSize: 10}, seed: seed, random: world.NewRandom(seed),
+		kinds: kinds(), byState: map[string]*pool{},
+		principals: 100, profiles: 120, channels: 150, contacts: 5000, circles: 40,
+		Tally: Tally{ByKind: map[string]int{}}}
 	for _, k := range t.kinds {
 		t.weights = append(t.weights, k.weight)
 	}
@@ -139,7 +143,8 @@ func written(t *testing.T, count int) *turn {
 	done := &turn{now: time.Now(), tally: map[string]int{}}
 	for i := 0; i < count; i++ {
 		r := row{id: int64(i) + 1, version: 2, first: 9}
-		if err := done.emit("contact.edge_upserted", "contact", "user", r, contactChanged(r), newRequest(done.now)); err != nil {
+		if err := done.emit("contact.edge_upserted", "contact", "user", r, contactChanged(r),
+			newRequest(done.now)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -152,7 +157,8 @@ func TestWhatIsWrittenIsAnEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if event.Subject != (gate.Subject{Type: "contact", ID: "1", Version: 2}) || event.Actor != (gate.Actor{ID: "9", Type: "user"}) ||
+	if event.Subject != (gate.Subject{Type: "contact", ID: "1", Version: 2}) ||
+		event.Actor != (gate.Actor{ID: "9", Type: "user"}) ||
 		event.CorrelationID == "" || string(event.Payload) != `{"contact_id":1,"owner_id":9}` {
 		t.Errorf("%+v %s", event, event.Payload)
 	}
@@ -181,7 +187,8 @@ func TestADuplicateIsTheSameWorkUnderAnotherEventID(t *testing.T) {
 	}
 	original, _ := gate.ParseEvent(done.outbox[0].Payload)
 	again, err := gate.ParseEvent(done.outbox[10].Payload)
-	if err != nil || again.IdempotencyKey != original.IdempotencyKey || again.ID == original.ID || done.outbox[10].MessageID != again.ID {
+	if err != nil || again.IdempotencyKey != original.IdempotencyKey || again.ID == original.ID ||
+		done.outbox[10].MessageID != again.ID {
 		t.Errorf("%v\n%+v\n%+v", err, original, again)
 	}
 }
@@ -194,7 +201,8 @@ func TestPaces(t *testing.T) {
 		want  float64
 	}{
 		{steady, 0, 0}, {steady, 1500 * time.Millisecond, 150},
-		{bursty, 0, 0}, {bursty, 200 * time.Millisecond, 200}, {bursty, 400 * time.Millisecond, 400}, {bursty, 3 * time.Second, 400},
+		{bursty, 0, 0}, {bursty, 200 * time.Millisecond, 200}, {bursty, 400 * time.Millisecond, 400}, {bursty,
+			3 * time.Second, 400},
 		{bursty, 4200 * time.Millisecond, 600},
 		{Pace{}, time.Millisecond, math.Inf(1)},
 	} {

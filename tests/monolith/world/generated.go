@@ -91,7 +91,8 @@ func (g *Generated) makePeople() {
 	g.people = make([]person, g.plan.Principals)
 	for i := range g.people {
 		random := NewRandom(g.plan.Seed, streamPrincipals, int64(i))
-		g.people[i] = person{PersonName(random), g.company(random), JobTitle(random), g.daysAgo(5 + 1200*random.Float64())}
+		since := g.daysAgo(5 + 1200*random.Float64())
+		g.people[i] = person{PersonName(random), g.company(random), JobTitle(random), since}
 	}
 }
 
@@ -115,9 +116,10 @@ func (g *Generated) makeProfiles() {
 		random := NewRandom(g.plan.Seed, streamProfiles, int64(i))
 		owner := int64(i) + 1
 		add := func(class, name, company, job string, discoverable bool, org int64) {
-			g.profiles = append(g.profiles, Profile{ID: int64(len(g.profiles)) + 1, OwnerID: owner, Class: class, DisplayName: name,
+			g.profiles = append(g.profiles, Profile{ID: int64(len(g.profiles)) + 1, OwnerID: owner,
+				Class: class, DisplayName: name,
 				CompanyName: company, JobTitle: job, Discoverable: discoverable, OrgID: org,
-				UpdatedAt: p.createdAt.Add(time.Duration(random.Float64() * float64(g.plan.AsOf.Sub(p.createdAt)))).Truncate(time.Microsecond)})
+				UpdatedAt: random.timeBetween(p.createdAt, g.plan.AsOf)})
 		}
 		company := CompanyName(g.plan.Seed, p.company)
 		single := i <= 1 || random.Chance(0.97)
@@ -152,7 +154,8 @@ func (g *Generated) Profiles(row func(Profile)) {
 }
 
 var (
-	channelStates       = []string{"verified_active", "recovered", "claim_pending", "unclaimed", "challenged", "limited", "disputed", "transferred", "revoked"}
+	channelStates = []string{"verified_active", "recovered", "claim_pending", "unclaimed", "challenged",
+		"limited", "disputed", "transferred", "revoked"}
 	channelStateWeights = []float64{86, 2, 4, 3, 1.5, 1, 1, 1, 0.5}
 )
 
@@ -169,7 +172,7 @@ func (g *Generated) makeChannels() {
 			channel := Channel{ID: int64(len(g.channels)) + 1, PrincipalID: owner, Kind: kind, Value: value,
 				State: channelStates[random.Weighted(channelStateWeights)]}
 			if channel.State != "unclaimed" && channel.State != "claim_pending" {
-				channel.VerifiedAt = p.createdAt.Add(time.Duration(random.Float64() * float64(g.plan.AsOf.Sub(p.createdAt)))).Truncate(time.Microsecond)
+				channel.VerifiedAt = random.timeBetween(p.createdAt, g.plan.AsOf)
 			}
 			g.channels = append(g.channels, channel)
 		}
@@ -181,7 +184,8 @@ func (g *Generated) makeChannels() {
 			add(g.emails, "email", Email(random, p.name, owner))
 		}
 		if random.Chance(0.1) {
-			add(g.emails, "email", fmt.Sprintf("%s.%d@%s.example", Handle(p.name), owner, Handle(companyHeads[p.company%int64(len(companyHeads))])))
+			add(g.emails, "email", fmt.Sprintf("%s.%d@%s.example", Handle(p.name), owner,
+				Handle(companyHeads[p.company%int64(len(companyHeads))])))
 		}
 		if random.Chance(0.05) {
 			add(g.phones, "phone", Phone(random, owner))

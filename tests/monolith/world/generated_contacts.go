@@ -6,7 +6,8 @@ import (
 )
 
 var (
-	contactStates       = []string{"active_confirmed", "active_probable", "stale_decay", "dormant", "archived", "tombstoned"}
+	contactStates = []string{"active_confirmed", "active_probable", "stale_decay", "dormant", "archived",
+		"tombstoned"}
 	contactStateWeights = []float64{62, 20, 8, 4, 3, 3}
 	lowestConfidence    = map[string]float64{"active_confirmed": 0.6, "active_probable": 0.4}
 )
@@ -72,8 +73,7 @@ func (g *Generated) dateContact(random *Random, ownerSince time.Time, contact *C
 	low := lowestConfidence[contact.State]
 	contact.Confidence = low + (1-low)*random.Float64()
 	contact.Contested = random.Chance(0.003)
-	age := g.plan.AsOf.Sub(ownerSince)
-	contact.FirstSeenAt = ownerSince.Add(time.Duration(random.Float64() * float64(age))).Truncate(time.Microsecond)
+	contact.FirstSeenAt = random.timeBetween(ownerSince, g.plan.AsOf)
 	known := g.plan.AsOf.Sub(contact.FirstSeenAt)
 	quiet := time.Duration(random.Exponential(70) * float64(24*time.Hour))
 	if quiet > known {
@@ -81,7 +81,7 @@ func (g *Generated) dateContact(random *Random, ownerSince time.Time, contact *C
 	}
 	contact.LastEvidenceAt = g.plan.AsOf.Add(-quiet).Truncate(time.Microsecond)
 	if contact.State == "tombstoned" {
-		contact.EndedAt = contact.LastEvidenceAt.Add(time.Duration(random.Float64() * float64(quiet))).Truncate(time.Microsecond)
+		contact.EndedAt = random.timeBetween(contact.LastEvidenceAt, g.plan.AsOf)
 	}
 }
 
@@ -114,8 +114,9 @@ func (g *Generated) Cases(row func(Case)) {
 			continue
 		}
 		id++
-		c := Case{ID: id, PrincipalID: int64(u) + 1, Type: []string{"C1", "C2", "C3", "C4", "C5", "C6"}[random.Intn(6)],
-			Severity: []string{"L1", "L2", "L3"}[random.Weighted([]float64{6, 3, 1})], State: "open", OpenedAt: g.daysAgo(40 * random.Float64())}
+		c := Case{ID: id, PrincipalID: int64(u) + 1, State: "open", OpenedAt: g.daysAgo(40 * random.Float64()),
+			Type:     []string{"C1", "C2", "C3", "C4", "C5", "C6"}[random.Intn(6)],
+			Severity: []string{"L1", "L2", "L3"}[random.Weighted([]float64{6, 3, 1})]}
 		if c.Type == "C1" || c.Type == "C2" {
 			c.CounterpartyID = int64(random.Intn(len(g.people))) + 1
 			if phone := g.phones[u]; phone >= 0 {
@@ -124,7 +125,7 @@ func (g *Generated) Cases(row func(Case)) {
 		}
 		if random.Chance(0.6) {
 			c.State = "resolved"
-			c.ResolvedAt = c.OpenedAt.Add(time.Duration(random.Float64() * float64(g.plan.AsOf.Sub(c.OpenedAt)))).Truncate(time.Microsecond)
+			c.ResolvedAt = random.timeBetween(c.OpenedAt, g.plan.AsOf)
 		}
 		row(c)
 	}
@@ -138,10 +139,11 @@ func (g *Generated) Incidents(row func(Incident)) {
 		random := NewRandom(g.plan.Seed, streamCases, int64(u), 1)
 		for more := 0.015; random.Chance(more); more = 0.3 {
 			id++
-			incident := Incident{ID: id, PrincipalID: int64(u) + 1, Kind: kinds[random.Weighted([]float64{70, 10, 10, 10})],
-				Band: []string{"soft", "moderate", "hard"}[random.Weighted([]float64{7, 2, 1})], OccurredAt: g.daysAgo(150 * random.Float64())}
+			incident := Incident{ID: id, PrincipalID: int64(u) + 1, OccurredAt: g.daysAgo(150 * random.Float64()),
+				Kind: kinds[random.Weighted([]float64{70, 10, 10, 10})],
+				Band: []string{"soft", "moderate", "hard"}[random.Weighted([]float64{7, 2, 1})]}
 			if random.Chance(0.5) {
-				incident.ClearedAt = incident.OccurredAt.Add(time.Duration(random.Float64() * float64(g.plan.AsOf.Sub(incident.OccurredAt)))).Truncate(time.Microsecond)
+				incident.ClearedAt = random.timeBetween(incident.OccurredAt, g.plan.AsOf)
 			}
 			row(incident)
 		}

@@ -145,7 +145,8 @@ func TestUsernamesAndCircleMembersAreUnique(t *testing.T) {
 		seen := map[int64]bool{}
 		for _, contact := range c.ContactIDs {
 			if seen[contact] || owners[contact] != c.OwnerID {
-				t.Fatalf("circle %d of owner %d holds contact %d of owner %d, or twice", c.ID, c.OwnerID, contact, owners[contact])
+				t.Fatalf("circle %d of owner %d holds contact %d of owner %d, or twice", c.ID, c.OwnerID,
+					contact, owners[contact])
 			}
 			seen[contact] = true
 		}

@@ -69,7 +69,10 @@ var mailDomains = []string{"example.com", "example.org", "example.net", "mail.ex
 var phonePrefixes = []struct {
 	prefix string
 	digits int
-}{{"+1415", 7}, {"+1646", 7}, {"+447", 9}, {"+4915", 9}, {"+336", 8}, {"+346", 8}, {"+3933", 8}, {"+4670", 7}, {"+9198", 8}, {"+5511", 9}, {"+8190", 8}, {"+23480", 8}}
+}{
+	{"+1415", 7}, {"+1646", 7}, {"+447", 9}, {"+4915", 9}, {"+336", 8}, {"+346", 8}, {"+3933", 8}, {"+4670", 7},
+	{"+9198", 8}, {"+5511", 9}, {"+8190", 8}, {"+23480", 8},
+}
 
 // PersonName returns a full name.
 func PersonName(random *Random) string { return random.Word(firstNames) + " " + random.Word(lastNames) }

@@ -1,6 +1,9 @@
 package world
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // Random is a small deterministic generator (splitmix64), cheap enough to seed one for every row.
 type Random struct{ state uint64 }
@@ -35,6 +38,11 @@ func (r *Random) Chance(p float64) bool { return r.Float64() < p }
 
 // Exponential returns a number with the given mean.
 func (r *Random) Exponential(mean float64) float64 { return -mean * math.Log1p(-r.Float64()) }
+
+// timeBetween returns a time, in whole microseconds as PostgreSQL keeps them.
+func (r *Random) timeBetween(from, to time.Time) time.Time {
+	return from.Add(time.Duration(r.Float64() * float64(to.Sub(from)))).Truncate(time.Microsecond)
+}
 
 // Word returns one of the words.
 func (r *Random) Word(words []string) string { return words[r.Intn(len(words))] }

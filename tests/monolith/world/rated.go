@@ -173,7 +173,8 @@ func (r *Rated) Principals(row func(Principal)) {
 // Profiles implements World: everybody has one of class single.
 func (r *Rated) Profiles(row func(Profile)) {
 	for i, id := range r.ids {
-		row(Profile{ID: int64(i) + 1, OwnerID: id, Class: "single", DisplayName: r.name(id), Discoverable: true, UpdatedAt: r.firstSeen[id]})
+		row(Profile{ID: int64(i) + 1, OwnerID: id, Class: "single", DisplayName: r.name(id),
+			Discoverable: true, UpdatedAt: r.firstSeen[id]})
 	}
 }
 
@@ -184,7 +185,8 @@ func (r *Rated) phone(id int64) string {
 // Channels implements World: everybody has a verified phone.
 func (r *Rated) Channels(row func(Channel)) {
 	for i, id := range r.ids {
-		row(Channel{ID: int64(i) + 1, PrincipalID: id, Kind: "phone", Value: r.phone(id), State: "verified_active", VerifiedAt: r.firstSeen[id]})
+		row(Channel{ID: int64(i) + 1, PrincipalID: id, Kind: "phone", Value: r.phone(id),
+			State: "verified_active", VerifiedAt: r.firstSeen[id]})
 	}
 }
 
@@ -196,8 +198,10 @@ func (r *Rated) Contacts(row func(Contact)) {
 			continue
 		}
 		id++
-		row(Contact{ID: id, OwnerID: one.source, TargetID: one.target, DisplayName: r.name(one.target), Phone: r.phone(one.target),
-			State: "active_confirmed", Confidence: one.value / 10, FirstSeenAt: one.first, LastEvidenceAt: one.last})
+		row(Contact{ID: id, OwnerID: one.source, TargetID: one.target, DisplayName: r.name(one.target),
+			Phone: r.phone(one.target),
+			State: "active_confirmed", Confidence: one.value / 10, FirstSeenAt: one.first,
+			LastEvidenceAt: one.last})
 	}
 }
 

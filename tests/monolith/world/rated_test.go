@@ -16,18 +16,22 @@ func read(t *testing.T, lines ...string) *Rated {
 }
 
 func TestAPositiveRatingIsAContactAndANegativeOneAFlag(t *testing.T) {
-	r := read(t, "source,target,rating,time", "6,2,4,1289241911.72836", "", "# a remark", " 6, 5, -10, 2011-01-02T03:04:05Z\r")
+	r := read(t, "source,target,rating,time", "6,2,4,1289241911.72836", "", "# a remark",
+		" 6, 5, -10, 2011-01-02T03:04:05Z\r")
 	var contacts []Contact
 	r.Contacts(func(c Contact) { contacts = append(contacts, c) })
-	if len(contacts) != 1 || contacts[0].OwnerID != 6 || contacts[0].TargetID != 2 || contacts[0].Confidence != 0.4 {
+	if len(contacts) != 1 || contacts[0].OwnerID != 6 || contacts[0].TargetID != 2 ||
+		contacts[0].Confidence != 0.4 {
 		t.Errorf("contacts: %+v", contacts)
 	}
-	if at := contacts[0].FirstSeenAt; !at.Equal(time.UnixMicro(1289241911728360)) || !at.Equal(contacts[0].LastEvidenceAt) {
+	if at := contacts[0].FirstSeenAt; !at.Equal(time.UnixMicro(1289241911728360)) ||
+		!at.Equal(contacts[0].LastEvidenceAt) {
 		t.Errorf("first seen %s, last evidence %s", at, contacts[0].LastEvidenceAt)
 	}
 	var flags []Incident
 	r.Incidents(func(i Incident) { flags = append(flags, i) })
-	if len(flags) != 1 || flags[0].PrincipalID != 5 || flags[0].Kind != "abuse_flag" || flags[0].Band != "soft" || !flags[0].ClearedAt.IsZero() {
+	if len(flags) != 1 || flags[0].PrincipalID != 5 || flags[0].Kind != "abuse_flag" ||
+		flags[0].Band != "soft" || !flags[0].ClearedAt.IsZero() {
 		t.Errorf("flags: %+v", flags)
 	}
 	ids := []int64{}
@@ -53,7 +57,8 @@ func TestOldRatingsMakeAWorldOfToday(t *testing.T) {
 	r.EndAt(midnight)
 	var first, last []time.Time
 	r.Contacts(func(c Contact) { first, last = append(first, c.FirstSeenAt), append(last, c.LastEvidenceAt) })
-	if !first[0].Equal(midnight.Add(-time.Hour)) || !last[0].Equal(midnight.Add(-30*time.Minute)) || !last[1].Equal(midnight) {
+	if !first[0].Equal(midnight.Add(-time.Hour)) || !last[0].Equal(midnight.Add(-30*time.Minute)) ||
+		!last[1].Equal(midnight) {
 		t.Errorf("%v %v", first, last)
 	}
 	r.Principals(func(p Principal) {
@@ -95,7 +100,8 @@ func TestABadLineIsNamed(t *testing.T) {
 			t.Errorf("%q: %v, expected %s", line, err, want)
 		}
 	}
-	for name, text := range map[string]string{"empty": "", "a header alone": "source,target,rating,time\n", "a very long line": strings.Repeat("1", 100_000)} {
+	for name, text := range map[string]string{"empty": "", "a header alone": "source,target,rating,time\n",
+		"a very long line": strings.Repeat("1", 100_000)} {
 		if _, err := ReadRatings(strings.NewReader(text), 1); err == nil {
 			t.Errorf("%s: accepted", name)
 		}

@@ -28,10 +28,13 @@ func load(ctx context.Context, arguments []string) error {
 	set.IntVar(&o.limits.Events, "events", 0, "stop after about this `number`; 0: no limit")
 	set.Int64Var(&o.settings.Seed, "seed", 1, "`seed` of the changes")
 	set.IntVar(&o.settings.ImportSize, "import-size", 100, "`contacts` of an ordinary import, at most")
-	set.IntVar(&o.importSize, "import", 0, "besides, one owner imports this `number` of contacts as fast as possible")
+	set.IntVar(&o.importSize, "import", 0,
+		"besides, one owner imports this `number` of contacts as fast as possible")
 	set.Int64Var(&o.importOwner, "import-owner", 3, "the principal `id` of that owner")
-	set.BoolVar(&o.importQuiet, "import-quiet", false, "that import writes contact.sync_completed only, no event for each contact")
-	set.Float64Var(&o.settings.Duplicates, "duplicates", 0, "`share` of events that are written twice, with another event id")
+	set.BoolVar(&o.importQuiet, "import-quiet", false,
+		"that import writes contact.sync_completed only, no event for each contact")
+	set.Float64Var(&o.settings.Duplicates, "duplicates", 0,
+		"`share` of events that are written twice, with another event id")
 	set.Float64Var(&o.settings.Malformed, "malformed", 0, "broken messages besides, as a `share` of the events")
 	if err := parse(set, arguments); err != nil {
 		return err

@@ -14,9 +14,11 @@ func seed(ctx context.Context, arguments []string) error {
 	set, pgURL := newFlags("seed")
 	principals := set.Int("world", 1000, "`number` of principals")
 	seedNumber := set.Int64("seed", 1, "`seed`; the same seed, size and --as-of give the same rows")
-	largest := set.Int("largest", 0, "`contacts` of principal 1, default as many as principals; principal 2 has five")
+	largest := set.Int("largest", 0,
+		"`contacts` of principal 1, default as many as principals; principal 2 has five")
 	unresolved := set.Float64("unresolved", 0.2, "`share` of the contacts that are no principals, 0 to 1")
-	asOf := set.String("as-of", "", "newest time in any row, RFC 3339, default the last midnight UTC; ratings keep their times without it")
+	asOf := set.String("as-of", "",
+		"newest time in any row, RFC 3339, default the last midnight UTC; ratings keep their times without it")
 	ratings := set.String("ratings", "", "build the world from the source,target,rating,time lines of this `file`")
 	replace := set.Bool("replace", false, "throw the world away that is there")
 	if err := parse(set, arguments); err != nil {
@@ -59,8 +61,8 @@ func seed(ctx context.Context, arguments []string) error {
 	if err := tx.Commit(ctx); err != nil {
 		return err
 	}
-	if _, err := pool.Exec(ctx, `ANALYZE app.principals, app.profiles, app.channels, app.contacts, app.circles, app.circle_members,
-		app.cases, app.trust_incidents`); err != nil {
+	if _, err := pool.Exec(ctx, `ANALYZE app.principals, app.profiles, app.channels, app.contacts,
+		app.circles, app.circle_members, app.cases, app.trust_incidents`); err != nil {
 		return err
 	}
 	return printJSON(struct {

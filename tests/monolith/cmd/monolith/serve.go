@@ -26,7 +26,8 @@ func searchLanes() []consume.Lane {
 		{"channel", "CORE", "channel.>"},
 		{"replay", "REPLAY", "replay.search-projector.monolith.*"},
 	} {
-		lanes = append(lanes, consume.Lane{Name: lane.name, Stream: lane.stream, Filter: lane.filter, Durable: "monolith-search-" + lane.name})
+		lanes = append(lanes, consume.Lane{Name: lane.name, Stream: lane.stream, Filter: lane.filter,
+			Durable: "monolith-search-" + lane.name})
 	}
 	return lanes
 }
@@ -38,7 +39,8 @@ func serve(ctx context.Context, arguments []string) error {
 	if err != nil {
 		host = "monolith"
 	}
-	instance := set.String("instance", fmt.Sprintf("monolith-%s-%d", host, os.Getpid()), "`name` of this process, unique")
+	instance := set.String("instance", fmt.Sprintf("monolith-%s-%d", host, os.Getpid()),
+		"`name` of this process, unique")
 	concurrency := set.Int("concurrency", 4, "`number` of events at a time, 1 to 64")
 	if err := parse(set, arguments); err != nil {
 		return err
@@ -66,7 +68,8 @@ func serve(ctx context.Context, arguments []string) error {
 	}
 	consumer := &consume.Consumer{
 		Gate:     &gate.Gate{Worker: "search-projector", Instance: *instance, Build: build, Events: search.Events},
-		Database: pool, Broker: stream, Lanes: searchLanes(), Handle: search.Apply, Concurrency: *concurrency, Tally: consume.NewTally(),
+		Database: pool, Broker: stream, Lanes: searchLanes(), Handle: search.Apply, Concurrency: *concurrency,
+		Tally: consume.NewTally(),
 	}
 	if err := consumer.Prepare(ctx); err != nil {
 		return err

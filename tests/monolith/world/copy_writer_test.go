@@ -23,7 +23,8 @@ func TestCopyWriterEscapesAndWritesNulls(t *testing.T) {
 }
 
 func TestHandlesAreASCII(t *testing.T) {
-	for name, want := range map[string]string{"Zoë Müller": "zo.mueller", "María O'Brien": "maria.obrien", "芳 さくら": "user", "Seo-yeon Kim": "seo.yeon.kim"} {
+	for name, want := range map[string]string{"Zoë Müller": "zo.mueller", "María O'Brien": "maria.obrien",
+		"芳 さくら": "user", "Seo-yeon Kim": "seo.yeon.kim"} {
 		if got := Handle(name); got != want {
 			t.Errorf("Handle(%q) = %q, expected %q", name, got, want)
 		}
