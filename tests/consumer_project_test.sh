@@ -38,7 +38,8 @@ FROM (VALUES (gen_random_uuid()::text, '7', 'a'), (gen_random_uuid()::text, '7',
 SQL
 "$work/build/profile_counter" 2>"$work/worker.log" &
 worker=$!
-at_exit kill -s KILL "$worker" 2>/dev/null
+at_exit end_worker
+end_worker() { kill -s KILL "$worker" 2>/dev/null || true; }
 for _ in $(seq 200); do
   settled=$(psql -At -c "SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM cutover.settlements, unnest(sequences) r")
   if [ "$settled" = 4 ]; then break; fi

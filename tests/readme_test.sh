@@ -23,7 +23,7 @@ stop_servers_on_exit "$work/servers" --remove
 "$root/scripts/servers" start "$work/servers" >/dev/null
 # shellcheck source=/dev/null
 . "$work/servers/env"
-export PGHOST PGPORT PGUSER PGDATABASE
+export NATS_URL PG_URL PGHOST PGPORT PGUSER PGDATABASE
 export CUTOVER_NATS_SERVERS=$NATS_URL CUTOVER_POSTGRES_URL=$PG_URL PATH=$build/runtime/cli:$PATH
 psql -q -v ON_ERROR_STOP=1 -f "$root/tests/monolith/schema/app.sql"
 "$root/scripts/migrate" "$work/servers" deploy --quiet
@@ -32,7 +32,8 @@ cutover streams apply >/dev/null
 ops_port=$((20000 + RANDOM % 10000))
 cutover run search-projector --set "ops.port=$ops_port" 2>"$work/worker.log" &
 worker=$!
-at_exit kill -s KILL "$worker" 2>/dev/null
+at_exit end_worker
+end_worker() { kill -s KILL "$worker" 2>/dev/null || true; }
 for _ in $(seq 100); do
   if curl -fs "http://127.0.0.1:$ops_port/readyz" >/dev/null 2>&1; then break; fi
   sleep 0.1
@@ -44,6 +45,7 @@ while read -r command; do
 done < <(block sh)
 [ "$commands" -gt 0 ] || fail "README.md has no sh block"
 curl -fs "http://127.0.0.1:$ops_port/metrics" >"$work/metrics"
+# shellcheck disable=SC2016  # the backticks are Markdown
 while read -r metric; do
   grep -q "^$metric" "$work/metrics" || fail "README.md names the metric $metric, which /metrics does not have"
 done < <(grep -oE '`cutover_[a-z_]+`' "$root/README.md" | tr -d '\140' | sort -u | grep -vE '_(projector|relay|monolith|operator|worker)$')
