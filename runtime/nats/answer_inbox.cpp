@@ -59,13 +59,17 @@ const std::string& AnswerInbox::subject(std::size_t n) {
   return subject_;
 }
 
-AnswerInbox::Answer AnswerInbox::next(std::chrono::milliseconds wait) {
+AnswerInbox::Answer AnswerInbox::next(std::chrono::milliseconds wait, bool deliveries) {
   for (;;) {
     natsMsg* raw = nullptr;
     natsStatus status = natsSubscription_NextMsg(&raw, subscription_, wait.count());
-    if (status != NATS_OK) return {0, nullptr, status == NATS_NO_RESPONDERS};
-    Answer answer{0, NatsMessage(raw), false};
-    auto token = parse_token(std::string_view(natsMsg_GetSubject(raw)).substr(prefix_.size()));
+    if (status != NATS_OK) return {.nobody = status == NATS_NO_RESPONDERS};
+    Answer answer{.message = NatsMessage(raw)};
+    std::string_view subject = natsMsg_GetSubject(raw);
+    answer.delivered = !subject.starts_with(prefix_);
+    if (answer.delivered && deliveries) return answer;
+    if (answer.delivered) continue;
+    auto token = parse_token(subject.substr(prefix_.size()));
     if (!token || token->round != round_) continue;
     answer.n = token->n;
     return answer;

@@ -28,10 +28,12 @@ class AnswerInbox {
   const std::string& subject(std::size_t n);
   struct Answer {
     std::size_t n = 0;
-    NatsMessage message;  // null: none within the time
-    bool nobody = false;  // one question found nobody; the library does not say which
+    NatsMessage message = nullptr;  // null: none within the time
+    bool delivered = false;         // a stream's message, by a pull whose answers come here; n says nothing
+    bool nobody = false;            // one question found nobody; the library does not say which
   };
-  Answer next(std::chrono::milliseconds wait);
+  // Messages of a stream, delivered by pulls of an earlier round, are dropped unless `deliveries` are wanted.
+  Answer next(std::chrono::milliseconds wait, bool deliveries = false);
 
  private:
   Connection& connection_;

@@ -1,9 +1,11 @@
 #include "runtime/nats/publisher.h"
 
 #include <algorithm>
+#include <map>
 
 #include "runtime/nats/answer_inbox.h"
 #include "runtime/nats/api.h"
+#include "runtime/nats/message_id_scan.h"
 #include "runtime/nats/publish_ack.h"
 
 namespace cutover {
@@ -14,7 +16,8 @@ using std::chrono::steady_clock;
 
 constexpr std::size_t kUnansweredMax = 4096;
 constexpr std::size_t kReadsOpenMax = 512;
-constexpr milliseconds kLook{50};  // a lost connection is noticed at least this often
+constexpr milliseconds kAfterFailedScan{600'000};  // what a stream does not allow, it will not allow soon
+constexpr milliseconds kLook{50};                  // a lost connection is noticed at least this often
 
 std::string_view data_of(const NatsMessage& message) {
   return {natsMsg_GetData(message.get()), static_cast<std::size_t>(natsMsg_GetDataLength(message.get()))};
@@ -27,7 +30,8 @@ struct NatsPublisher::Impl {
 
   Connection& connection;
   AnswerInbox inbox;
-  std::string subject, name, value;  // closed by zeros for the library
+  std::map<std::string, Deadline> scan_not_before;  // by stream
+  std::string subject, name, value;                 // closed by zeros for the library
 
   std::string send(const Publication& publication, std::size_t n);
   // One more answer, null when the deadline has passed or the connection is lost.
@@ -137,6 +141,11 @@ std::vector<std::optional<std::string>> NatsPublisher::message_ids(const std::st
   };
   if (!impl_->connection.wait_connected(deadline) || !impl_->inbox.begin())
     throw failed("not connected, " + impl_->connection.trouble());
+  if (worth_scanning(sequences) && steady_clock::now() >= impl_->scan_not_before[stream]) {
+    if (scan_message_ids(impl_->connection, impl_->inbox, stream, sequences, ids, deadline)) return ids;
+    impl_->scan_not_before[stream] = steady_clock::now() + kAfterFailedScan;
+  }
+  if (!impl_->inbox.begin()) throw failed("not connected, " + impl_->connection.trouble());
   const std::string subject = "$JS.API.STREAM.MSG.GET." + stream;
   std::size_t sent = 0;
   for (std::size_t answered = 0; answered < ids.size(); ++answered) {
@@ -149,14 +158,14 @@ std::vector<std::optional<std::string>> NatsPublisher::message_ids(const std::st
                                                           static_cast<int>(body.size()));
         if (status != NATS_OK) throw failed(describe(status));
       }
-    auto [n, message, nobody] = impl_->wait(deadline);
+    AnswerInbox::Answer answer = impl_->wait(deadline);
     std::string why;
-    if (nobody) why = "nobody answers; is JetStream enabled for this account?";
-    if (!message && !nobody)
+    if (answer.nobody) why = "nobody answers; is JetStream enabled for this account?";
+    if (!answer.message && !answer.nobody)
       why =
           impl_->inbox.intact() ? "no answer in time" : "the connection was lost; try again when it is back";
     try {
-      if (message && n < ids.size()) ids[n] = parse_message_id(data_of(message));
+      if (answer.message && answer.n < ids.size()) ids[answer.n] = parse_message_id(data_of(answer.message));
     } catch (const BrokerError& refusal) {
       why = refusal.what();
     }

@@ -88,6 +88,33 @@ TEMPLATE_TEST_CASE("message ids are read back, with gaps", "[publisher]", RealBr
   CHECK_THROWS_AS(publisher->message_ids("NONE", sequences, soon()), BrokerError);
 }
 
+TEMPLATE_TEST_CASE("message ids of a long run are read back, with gaps", "[publisher]", RealBroker,
+                   InMemory) {
+  TestType broker;
+  broker.create_stream("CORE", {"core.>"});
+  auto publisher = broker.publisher();
+  publish_numbers(*publisher, "core.x", 1, 6'000);
+  Publication anonymous;
+  anonymous.subject = "core.y";
+  publisher->publish({&anonymous, 1}, soon());
+  publish_numbers(*publisher, "core.z", 6'002, 3'998);
+  for (std::uint64_t gone : {500, 501, 7'000, 9'999}) broker.delete_message("CORE", gone);
+
+  std::vector<std::uint64_t> sequences;
+  for (std::uint64_t i = 10'010; i >= 400; i -= 2) sequences.push_back(i);
+  for (std::uint64_t i = 9'999; i >= 5'001; i -= 2) sequences.push_back(i);
+  auto ids = publisher->message_ids("CORE", sequences, soon());
+  REQUIRE(ids.size() == sequences.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    std::uint64_t n = sequences[i];
+    bool there = n <= 9'999 && n != 500 && n != 7'000 && n != 9'999 && n != 6'001;
+    CHECK(ids[i] == (there ? std::optional("m" + std::to_string(n)) : std::nullopt));
+  }
+  // The same again, and something else: nothing is left over from the first time.
+  CHECK(publisher->message_ids("CORE", sequences, soon()) == ids);
+  CHECK(publish_numbers(*publisher, "core.x", 20'001, 1).front().sequence == 10'000);
+}
+
 TEMPLATE_TEST_CASE("a stream's life is its creation time", "[publisher]", RealBroker, InMemory) {
   TestType broker;
   auto publisher = broker.publisher();

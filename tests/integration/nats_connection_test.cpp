@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
+#include <numeric>
 #include <thread>
 
 #include "fixtures/broker_driver.h"
@@ -281,6 +283,21 @@ TEST_CASE("publications on a lost connection say that they may be stored, and ca
   auto life = publisher->stream_life("CORE", soon());
   REQUIRE(life);
   CHECK(life->last_sequence == 10);
+}
+
+TEST_CASE("long runs of message ids leave no consumer behind, and do without one in a work queue", "[nats]") {
+  RealBroker broker;
+  bool queue = GENERATE(false, true);
+  broker.admin.create_stream(
+      {{"name", "CORE"}, {"subjects", {"core.>"}}, {"retention", queue ? "workqueue" : "limits"}});
+  auto publisher = broker.publisher();
+  publish_numbers(*publisher, "core.x", 1, 2'000);
+  std::vector<std::uint64_t> sequences(2'000);
+  std::iota(sequences.begin(), sequences.end(), 1);
+  auto ids = publisher->message_ids("CORE", sequences, soon());
+  for (std::size_t i = 0; i < ids.size(); ++i) CHECK(ids[i] == "m" + std::to_string(i + 1));
+  REQUIRE(broker.connection.request("$JS.API.INFO", "", soon()).size() > 0);  // behind the removal
+  CHECK(broker.admin.consumers("CORE").empty());
 }
 
 TEST_CASE("a publication that is too large fails alone", "[nats]") {
