@@ -2,12 +2,14 @@
 
 #include <fmt/chrono.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 #include <set>
 #include <thread>
 
+#include "runtime/engine/halted_keys.h"
 #include "runtime/event/envelope.h"
 #include "runtime/event/envelope_writer.h"
 #include "runtime/event/event_ids.h"
@@ -67,23 +69,41 @@ struct OutboxRelay::State {
   OutboxMetrics& metrics;
   Health& health;
   RelayOptions options;
+  HaltedKeys halted{};
   std::uint64_t verified_epoch = 0;
   Deadline next_upkeep{};
   std::jthread thread{};
 
   void run(std::stop_token stop);
   bool round();
+  std::vector<OutboxRow> rearm(const std::vector<OutboxEntry>& entries, const std::vector<OutboxOutcome>& outcomes);
   void verify(std::chrono::milliseconds age, bool then_remove);
   void upkeep();
 };
 
+// The next firings of the schedules that were published.
+std::vector<OutboxRow> OutboxRelay::State::rearm(const std::vector<OutboxEntry>& entries, const std::vector<OutboxOutcome>& outcomes) {
+  std::vector<OutboxRow> rows;
+  for (const OutboxEntry& entry : entries) {
+    if (entry.schedule.empty()) continue;
+    auto outcome = std::find_if(outcomes.begin(), outcomes.end(), [&](const OutboxOutcome& o) { return o.id == entry.id; });
+    if (outcome == outcomes.end() || !outcome->ack.stored) continue;
+    try {
+      rows.push_back(next_firing(entry, clock.now(), [this] { return event_ids.next(); }));
+    } catch (const std::invalid_argument& e) {
+      log_error("a schedule cannot be armed again: it starts anew with its worker", {{"timer", entry.timer_key}, {"error", e.what()}});
+    }
+  }
+  return rows;
+}
+
 // One turn: takes rows, publishes them, records the answers. False when there were none.
 bool OutboxRelay::State::round() {
-  std::vector<OutboxEntry> entries = store.take(options.batch_max);
+  std::vector<OutboxEntry> entries = store.take(options.batch_max, halted.waiting(clock.monotonic()));
   if (entries.empty()) return false;
   auto began = clock.monotonic();
   std::vector<OutboxOutcome> outcomes;
-  std::set<std::string_view> halted;
+  std::set<std::string_view> failed_keys;
   // Waves: a row leaves when the row before it of the same key was stored; usually there is one wave.
   std::vector<const OutboxEntry*> rest;
   for (const OutboxEntry& entry : entries) rest.push_back(&entry);
@@ -92,7 +112,7 @@ bool OutboxRelay::State::round() {
       std::vector<const OutboxEntry*> wave, later;
       std::set<std::string_view> keys;
       for (const OutboxEntry* entry : rest)
-        if (!halted.contains(entry->key)) (keys.insert(entry->key).second ? wave : later).push_back(entry);
+        if (!failed_keys.contains(entry->key)) (keys.insert(entry->key).second ? wave : later).push_back(entry);
       std::vector<Publication> messages;
       for (const OutboxEntry* entry : wave) {
         Publication& m = messages.emplace_back();
@@ -105,34 +125,30 @@ bool OutboxRelay::State::round() {
       if (!messages.empty()) {
         std::vector<PublishAck> acks = publisher.publish(messages, clock.monotonic() + options.publish_timeout);
         for (std::size_t i = 0; i < wave.size(); ++i) {
-          if (!acks[i].stored) halted.insert(wave[i]->key);
+          if (!acks[i].stored) failed_keys.insert(wave[i]->key);
           if (acks[i].duplicate) metrics.duplicates.add();
           outcomes.push_back({wave[i]->id, std::move(acks[i])});
         }
       }
       rest = std::move(later);
     }
-    std::vector<OutboxRow> rearmed;
     std::size_t stored = 0, failed = 0;
     std::string error;
     for (const OutboxOutcome& outcome : outcomes) {
       outcome.ack.stored ? ++stored : ++failed;
       if (!outcome.ack.stored) error = outcome.ack.error;
-      if (!outcome.ack.stored) continue;
-      for (const OutboxEntry& entry : entries)
-        if (entry.id == outcome.id && !entry.schedule.empty())
-          rearmed.push_back(next_firing(entry, clock.now(), [this] { return event_ids.next(); }));
     }
-    store.finish(outcomes, rearmed);
+    store.finish(outcomes, rearm(entries, outcomes));
+    for (const OutboxEntry& entry : entries)
+      if (!failed_keys.contains(entry.key)) halted.stored(entry.key);
+    for (std::string_view key : failed_keys) halted.failed(key, clock.monotonic());
     metrics.published.add(static_cast<double>(stored));
     metrics.failed.add(static_cast<double>(failed));
     metrics.halted_keys.set(static_cast<double>(halted.size()));
     metrics.publish_seconds.observe(seconds(clock.monotonic() - began));
-    if (failed > 0) {
-      log_warn("outgoing events were not stored: their keys wait", {{"rows", failed}, {"error", error}});
-      return false;  // pause before the next try
-    }
-    return true;
+    // What failed waits by its key, so the next round takes others.
+    if (failed > 0) log_warn("outgoing events were not stored: their keys wait", {{"rows", failed}, {"error", error}});
+    return failed_keys.empty() || halted.size() < HaltedKeys::kKeysMax;
   } catch (...) {
     store.abandon();
     throw;
@@ -194,15 +210,17 @@ void OutboxRelay::State::run(std::stop_token stop) {
         std::uint64_t epoch = publisher.connection_epoch();
         if (verified_epoch != 0) verify(std::chrono::milliseconds(0), false);
         verified_epoch = epoch;
+        halted.clear();
       }
       if (round()) {
         failing = false;
         continue;
       }
       upkeep();
+      halted.forget_idle(clock.monotonic());
       if (failing) log_info("the outbox relay works again");
       failing = false;
-      store.wait(clock.monotonic() + options.poll_interval, stop);
+      store.wait(halted.next(clock.monotonic(), clock.monotonic() + options.poll_interval), stop);
     } catch (const std::exception& e) {
       if (!failing) log_error("the outbox relay cannot work: rows wait", {{"error", e.what()}});
       failing = true;

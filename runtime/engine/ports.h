@@ -309,7 +309,8 @@ class OutboxStore {
   virtual ~OutboxStore() = default;
   // Begins a transaction, locks the key shards that no other relay works on, and takes rows that are due: by priority, with
   // a quarter for the oldest; all earlier rows of a taken row's key are taken too; in insert order. Empty: nothing began.
-  virtual std::vector<OutboxEntry> take(std::size_t rows_max) = 0;
+  //   halted  keys whose rows are left where they are
+  virtual std::vector<OutboxEntry> take(std::size_t rows_max, std::span<const std::string_view> halted) = 0;
   // Records what became of the rows of `take`, arms timers anew, and commits.
   virtual void finish(std::span<const OutboxOutcome> outcomes, std::span<const OutboxRow> rearmed) = 0;
   virtual void abandon() noexcept = 0;  // rolls the transaction of `take` back

@@ -26,10 +26,12 @@ SELECT shard FROM generate_series(0, 15) shard WHERE pg_try_advisory_xact_lock(c
 constexpr std::string_view kTake = R"sql(
 WITH urgent AS (
   SELECT outbox_id, key FROM cutover.outbox
-  WHERE published_at IS NULL AND available_at IS NULL AND shard = ANY ($1::bigint[]) ORDER BY priority, outbox_id LIMIT $2::bigint * 3 / 4),
+  WHERE published_at IS NULL AND available_at IS NULL AND shard = ANY ($1::bigint[]) AND key NOT IN (SELECT unnest($3::text[]))
+  ORDER BY priority, outbox_id LIMIT $2::bigint * 3 / 4),
 oldest AS (
   SELECT outbox_id, key FROM cutover.outbox
-  WHERE published_at IS NULL AND available_at IS NULL AND shard = ANY ($1::bigint[]) ORDER BY outbox_id LIMIT $2::bigint / 4),
+  WHERE published_at IS NULL AND available_at IS NULL AND shard = ANY ($1::bigint[]) AND key NOT IN (SELECT unnest($3::text[]))
+  ORDER BY outbox_id LIMIT $2::bigint / 4),
 reach AS (
   SELECT key, max(outbox_id) AS upto FROM (SELECT * FROM urgent UNION ALL SELECT * FROM oldest) c GROUP BY key)
 SELECT o.outbox_id, o.message_id, o.subject, o.key, o.payload, o.headers, o.schedule, o.timer_key,
@@ -83,7 +85,7 @@ void PgOutboxStore::ensure_connected() {
   connection_.run("LISTEN cutover_outbox");
 }
 
-std::vector<OutboxEntry> PgOutboxStore::take(std::size_t rows_max) {
+std::vector<OutboxEntry> PgOutboxStore::take(std::size_t rows_max, std::span<const std::string_view> halted) {
   ensure_connected();
   connection_.queue("BEGIN ISOLATION LEVEL READ COMMITTED");
   connection_.queue(kFireTimers);
@@ -92,7 +94,7 @@ std::vector<OutboxEntry> PgOutboxStore::take(std::size_t rows_max) {
   for (std::size_t i = 0; i < shards->size(); ++i) mine.push_back(shards->integer(i, 0));
   std::vector<OutboxEntry> entries;
   if (!mine.empty()) {
-    auto rows = connection_.run(kTake, {std::span<const std::int64_t>(mine), static_cast<std::int64_t>(rows_max)});
+    auto rows = connection_.run(kTake, {std::span<const std::int64_t>(mine), static_cast<std::int64_t>(rows_max), halted});
     entries.reserve(rows->size());
     for (std::size_t i = 0; i < rows->size(); ++i) {
       OutboxEntry& entry = entries.emplace_back();

@@ -11,7 +11,7 @@ class PgOutboxStore final : public OutboxStore {
   explicit PgOutboxStore(ConnectionOptions options);
   ~PgOutboxStore() override;
 
-  std::vector<OutboxEntry> take(std::size_t rows_max) override;
+  std::vector<OutboxEntry> take(std::size_t rows_max, std::span<const std::string_view> halted) override;
   void finish(std::span<const OutboxOutcome> outcomes, std::span<const OutboxRow> rearmed) override;
   void abandon() noexcept override;
   std::vector<OutboxKept> kept(std::int64_t after, std::size_t rows_max, std::chrono::milliseconds age) override;
