@@ -1,5 +1,6 @@
 #include "runtime/postgres/batch_transaction.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "runtime/policy/error_group.h"
@@ -27,7 +28,14 @@ FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text
   WITH ORDINALITY o (message_id, event_id, subject, key, payload, headers, priority, available_at, timer_key, schedule, ord)
 ORDER BY o.ord)sql";
 
-constexpr std::string_view kReplaceTimers = R"sql(
+// A timer that another transaction has just armed is replaced like any other.
+constexpr std::string_view kReplaceOnConflict = R"sql(
+ON CONFLICT (timer_key) WHERE published_at IS NULL AND timer_key IS NOT NULL DO UPDATE
+SET message_id = excluded.message_id, event_id = excluded.event_id, subject = excluded.subject, key = excluded.key,
+    payload = excluded.payload, headers = excluded.headers, priority = excluded.priority, available_at = excluded.available_at,
+    schedule = excluded.schedule, worker_id = excluded.worker_id, created_at = excluded.created_at, attempts = 0, error = NULL)sql";
+
+constexpr std::string_view kCancelTimers = R"sql(
 DELETE FROM cutover.outbox WHERE timer_key = ANY ($1::text[]) AND published_at IS NULL)sql";
 
 constexpr std::string_view kDeadLetter = R"sql(
@@ -63,16 +71,14 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
-}  // namespace
-
-void queue_outbox_rows(Connection& connection, std::string_view worker, std::span<const OutboxRow> rows) {
+void queue_rows(Connection& connection, std::string_view statement, std::string_view worker, std::span<const OutboxRow* const> rows) {
   if (rows.empty()) return;
   std::vector<std::string_view> message_ids, event_ids, subjects, keys, payloads, headers, available, timers, schedules;
   std::vector<std::int64_t> priorities;
   std::vector<std::string> texts;
-  std::vector<std::string_view> replaced;
   texts.reserve(rows.size() * 2);
-  for (const OutboxRow& row : rows) {
+  for (const OutboxRow* next : rows) {
+    const OutboxRow& row = *next;
     message_ids.push_back(row.message_id);
     event_ids.push_back(row.event_id);
     subjects.push_back(row.subject);
@@ -84,13 +90,28 @@ void queue_outbox_rows(Connection& connection, std::string_view worker, std::spa
                                          : std::string_view("-infinity"));
     timers.push_back(row.timer_key);
     schedules.push_back(row.schedule);
-    if (!row.timer_key.empty()) replaced.push_back(row.timer_key);
   }
-  if (!replaced.empty()) connection.queue(kReplaceTimers, {std::span<const std::string_view>(replaced)});
   auto view = [](const std::vector<std::string_view>& v) { return std::span<const std::string_view>(v); };
-  connection.queue(kOutbox, {worker, view(message_ids), view(event_ids), view(subjects), view(keys), view(payloads),
+  connection.queue(statement, {worker, view(message_ids), view(event_ids), view(subjects), view(keys), view(payloads),
                              view(headers), std::span<const std::int64_t>(priorities), view(available), view(timers),
                              view(schedules)});
+}
+
+}  // namespace
+
+void queue_outbox_rows(Connection& connection, std::string_view worker, std::span<const OutboxRow> rows) {
+  std::vector<const OutboxRow*> plain;
+  std::map<std::string_view, const OutboxRow*> timers;  // the last one of each key, sorted: two batches never wait for each other
+  for (const OutboxRow& row : rows)
+    if (row.timer_key.empty())
+      plain.push_back(&row);
+    else
+      timers[row.timer_key] = &row;
+  static const std::string replace_timers = std::string(kOutbox) + std::string(kReplaceOnConflict);
+  std::vector<const OutboxRow*> last;
+  for (const auto& [key, row] : timers) last.push_back(row);
+  queue_rows(connection, kOutbox, worker, plain);
+  queue_rows(connection, replace_timers, worker, last);
 }
 
 PgBatchTransaction::PgBatchTransaction(Connection& connection, const Identity& identity, bool& started)
@@ -165,7 +186,7 @@ void PgBatchTransaction::cancel_timer(std::string_view timer_key) {
   flush_outbox();
   std::string key = (shadow_ ? "shadow:" : "") + std::string(timer_key);
   std::string_view view = key;
-  connection_.queue(kReplaceTimers, {std::span<const std::string_view>(&view, 1)});
+  connection_.queue(kCancelTimers, {std::span<const std::string_view>(&view, 1)});
 }
 
 void PgBatchTransaction::settle(std::span<const Settlement> settlements) {
