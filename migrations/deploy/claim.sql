@@ -422,6 +422,21 @@ BEGIN
   RETURN v_count;
 END $$;
 
+-- Forgets notes about failures that mean nothing any more, older than p_age: what they are about was settled by another
+-- delivery or by the other side, or left its stream a month ago. (What settles an event forgets its own.)
+CREATE FUNCTION cutover.forget_settled(p_age interval) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  DELETE FROM cutover.attempts a
+  WHERE a.last_failed_at < now() - interval '30 days' OR (a.last_failed_at < now() - p_age AND EXISTS (
+    SELECT FROM cutover.settlements t WHERE t.worker_id = a.worker_id AND t.stream_id = a.stream_id AND (t.side = 's') = a.shadow
+      AND t.span && int8range(a.sequence, a.sequence, '[]') AND t.sequences @> a.sequence));
+  DELETE FROM cutover.started b
+  WHERE b.started_at < now() - p_age AND NOT EXISTS (
+    SELECT FROM unnest(b.sequences) u (sequence) WHERE NOT EXISTS (
+      SELECT FROM cutover.settlements t WHERE t.worker_id = b.worker_id AND t.stream_id = b.stream_id
+        AND t.span && int8range(u.sequence, u.sequence, '[]') AND t.sequences @> u.sequence));
+$$;
+
 -- Notes that a side has no backlog: everything published an hour before now, or before its oldest failing event, is settled.
 CREATE FUNCTION cutover.note_no_backlog(p_worker text, p_side text, p_stream text, p_incarnation integer) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -448,7 +463,7 @@ GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover
     text, text, integer, timestamptz, timestamptz, jsonb, bytea)
   TO cutover_worker, cutover_monolith;
 GRANT EXECUTE ON FUNCTION cutover.rotate_marks(bigint), cutover.merge_marks(integer), cutover.expire_marks(uuid, integer, interval),
-  cutover.compact_settlements(interval, integer)
+  cutover.compact_settlements(interval, integer), cutover.forget_settled(interval)
   TO cutover_worker;
 GRANT EXECUTE ON FUNCTION cutover.note_no_backlog(text, text, text, integer) TO cutover_worker, cutover_monolith;
 

@@ -1,6 +1,6 @@
 -- Revert cutover:claim from pg
 BEGIN;
-DROP FUNCTION cutover.note_no_backlog(text, text, text, integer), cutover.compact_settlements(interval, integer),
+DROP FUNCTION cutover.note_no_backlog(text, text, text, integer), cutover.forget_settled(interval), cutover.compact_settlements(interval, integer),
   cutover.expire_marks(uuid, integer, interval), cutover.merge_marks(integer), cutover.rotate_marks(bigint),
   cutover.add_attempt(text, text, integer, bigint, boolean, text),
   cutover.start_redelivered(text, text, integer, text, integer, bigint[], boolean),

@@ -24,6 +24,7 @@ bool LedgerUpkeep::step() {
     bool more = connection_.run("SELECT cutover.merge_marks($1::bigint::integer)", {rows})->integer(0, 0) == rows;
     more |= connection_.run("SELECT cutover.compact_settlements(make_interval(secs => $1::double precision), 500)",
                             {seconds(options_.settlement_keep)})->integer(0, 0) == 500;
+    connection_.run("SELECT cutover.forget_settled(make_interval(secs => $1::double precision))", {seconds(options_.note_keep)});
     auto now = std::chrono::steady_clock::now();
     if (now >= next_expiry_) {
       auto next = connection_.run("SELECT cutover.expire_marks($1::text::uuid, $2::bigint::integer, make_interval(secs => $3::double precision))",

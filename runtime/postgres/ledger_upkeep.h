@@ -11,6 +11,7 @@ namespace cutover::postgres {
 struct UpkeepOptions {
   std::chrono::milliseconds dedupe_horizon{std::chrono::days(7)};  // how long a key's repetition is recognised
   std::chrono::milliseconds settlement_keep{600'000};  // event ids of settled sequences are kept so long at least
+  std::chrono::milliseconds note_keep{60'000};  // what earlier deliveries left about events that are settled by now
   std::int64_t slot_bytes_max = 64 << 20;              // size of the hot marks table that makes it rotate
   int rows_per_step = 5'000;
 };

@@ -246,6 +246,35 @@ TEST_CASE("compaction leaves one row for each class, side and block of sequences
   CHECK(session.work("S", 1, {ledger_event(1), ledger_event(8'192), ledger_event(20'000), ledger_event(20'001)}) == "===a");
 }
 
+TEST_CASE("notes about failures are forgotten when what they are about is settled, and not before", "[ledger]") {
+  TestDatabase db;
+  db.query("SELECT cutover.stream_incarnation('S', '2026-01-01T00:00:00Z')");
+  LedgerSession session(db, kWorker);
+  session.work("S", 1, {ledger_event(1), ledger_event(2)});
+  auto note = [&](std::int64_t sequence, const std::string& shadow, const std::string& age) {
+    db.query("INSERT INTO cutover.attempts (worker_id, stream_id, sequence, shadow, attempts, first_failed_at, last_failed_at) "
+             "SELECT worker_id, stream_id, $1::bigint, $2::boolean, 1, now() - $3::interval, now() - $3::interval FROM cutover.workers, cutover.streams "
+             "WHERE worker = 'search-projector'",
+             {std::to_string(sequence), shadow, age});
+  };
+  auto started = [&](const std::string& instance, const std::string& sequences) {
+    db.query("INSERT INTO cutover.started (instance, thread, worker_id, stream_id, sequences, alone, started_at) "
+             "SELECT $1, 0, worker_id, stream_id, $2::bigint[], false, now() - interval '5 min' FROM cutover.workers, cutover.streams "
+             "WHERE worker = 'search-projector'",
+             {instance, sequences});
+  };
+  note(1, "false", "5 min");   // settled by another delivery
+  note(2, "false", "1 s");     // too young to be sure
+  note(2, "true", "5 min");    // not settled in shadow
+  note(3, "false", "5 min");   // not settled
+  note(4, "false", "40 days"); // gone from its stream
+  started("a", "{1,2}");
+  started("b", "{2,3}");
+  db.query("SELECT cutover.forget_settled('1 min')");
+  CHECK(db.value("SELECT string_agg(sequence || ' ' || shadow, ', ' ORDER BY sequence, shadow) FROM cutover.attempts") == "2 false, 2 true, 3 false");
+  CHECK(db.value("SELECT string_agg(instance, ' ') FROM cutover.started") == "b");
+}
+
 TEST_CASE("the steps of the runtime's upkeep move marks and forget event ids by themselves", "[ledger]") {
   TestDatabase db;
   db.query("SELECT cutover.stream_incarnation('S', '2026-01-01T00:00:00Z')");
