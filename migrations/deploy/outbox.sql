@@ -29,6 +29,8 @@ CREATE TABLE cutover.outbox (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 
 CREATE INDEX outbox_waiting ON cutover.outbox (priority, outbox_id) WHERE published_at IS NULL AND available_at IS NULL;
+-- The oldest rows that wait, without a walk over the published ones that are still kept.
+CREATE INDEX outbox_waiting_age ON cutover.outbox (outbox_id) WHERE published_at IS NULL AND available_at IS NULL;
 CREATE INDEX outbox_waiting_key ON cutover.outbox (key, outbox_id) WHERE published_at IS NULL AND available_at IS NULL;
 CREATE INDEX outbox_timers ON cutover.outbox (available_at) WHERE published_at IS NULL AND available_at IS NOT NULL;
 CREATE UNIQUE INDEX outbox_timer_key ON cutover.outbox (timer_key) WHERE published_at IS NULL AND timer_key IS NOT NULL;
