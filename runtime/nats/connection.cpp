@@ -152,6 +152,11 @@ NatsOptions Connection::State::make_options(void* closure) const {
   if (!nkey.empty())
     check(natsOptions_SetNKeyFromSeed(raw, nkey.c_str(), options.nkey_seed_file.c_str()),
           "cannot use the nkey seed file " + options.nkey_seed_file);
+  bool tls = !options.tls_ca_file.empty() || !options.tls_certificate_file.empty() ||
+             std::any_of(options.servers.begin(), options.servers.end(),
+                         [](const std::string& server) { return server.starts_with("tls://"); });
+  // Otherwise the library would go on in plain text where the server does not ask for TLS.
+  if (tls) check(natsOptions_SetSecure(raw, true), "cannot use TLS");
   if (!options.tls_ca_file.empty())
     check(natsOptions_LoadCATrustedCertificates(raw, options.tls_ca_file.c_str()),
           "cannot use the CA file " + options.tls_ca_file);

@@ -18,8 +18,9 @@ struct ConnectionOptions {
   std::string name = "cutover";                               // shown by the server's connection list
   std::string credentials_file;                               // JWT and seed, as `nsc` writes it
   std::string nkey_seed_file;                                 // SU...: instead of credentials_file
-  std::string tls_ca_file;                                    // empty: the system's authorities
-  std::string tls_certificate_file;                           // with tls_key_file: mutual TLS
+  // With any of these, or one server of tls://, it is TLS or nothing; the server's name is checked.
+  std::string tls_ca_file;           // empty: the system's authorities
+  std::string tls_certificate_file;  // with tls_key_file: mutual TLS
   std::string tls_key_file;
   std::chrono::milliseconds timeout{5'000};  // of one connection attempt, and of one blocked write
   std::chrono::milliseconds reconnect_wait_min{100};

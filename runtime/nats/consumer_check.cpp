@@ -82,7 +82,7 @@ ConsumerCheck::Outcome ConsumerCheck::on_answer(const ApiAnswer& answer) {
         if (checked_is_gone_) return rewind("");
         if (settled_ > 0)
           notice_("consumer " + durable_ + " of stream " + spec_.stream +
-                  " was deleted; created again, from sequence " + std::to_string(settled_ + 1));
+                  " was deleted; created again, behind sequence " + std::to_string(settled_));
         return write(config_from(settled_ + 1));
       }
       if (error) return Failed{Condition::unreachable, "consumer " + durable_ + ": " + error->description};
@@ -107,6 +107,7 @@ ConsumerCheck::Outcome ConsumerCheck::on_stream(const json& info) {
   if (stream_created_ && *stream_created_ != *created) return Recreated{*stream_created_, *created};
   stream_created_ = created;
   stream_last_ = number_at(info, "/state/last_seq");
+  work_queue_ = info.value(json::json_pointer("/config/retention"), std::string()) == "workqueue";
   if (step_ == Step::stream_again) {
     if (number_at(consumer_, "/delivered/stream_seq") > stream_last_) return rewind("it ends before it");
     return adapt();
@@ -164,7 +165,7 @@ ConsumerCheck::Outcome ConsumerCheck::rewind(const std::string& evidence) {
   rewind_settled_ = std::max(settled_, number_at(consumer_, "/ack_floor/stream_seq"));
   json config = consumer_config(spec_, durable_);
   std::string from = "the beginning";
-  if (checked_) {
+  if (checked_ && !work_queue_) {
     from = format_api_time(checked_->published_at);
     config["deliver_policy"] = "by_start_time";
     config["opt_start_time"] = from;
@@ -184,7 +185,7 @@ ConsumerCheck::Outcome ConsumerCheck::on_written(const ApiAnswer& answer) {
     // What was not acked before the loss lies perhaps earlier than what came after it.
     std::uint64_t start = number_at(answer.body, "/delivered/stream_seq") + 1;
     settled_ = std::min(rewind_settled_, start - 1);
-    if (settled_ + 1 < start) return replace(config_from(settled_ + 1));
+    if (settled_ + 1 < start && !work_queue_) return replace(config_from(settled_ + 1));
     seen_.reset();
   }
   passed_ = true;
@@ -193,7 +194,7 @@ ConsumerCheck::Outcome ConsumerCheck::on_written(const ApiAnswer& answer) {
 
 json ConsumerCheck::config_from(std::uint64_t sequence) const {
   json config = consumer_config(spec_, durable_);
-  if (sequence > 1) {
+  if (sequence > 1 && !work_queue_) {
     config["deliver_policy"] = "by_start_sequence";
     config["opt_start_seq"] = sequence;
   }

@@ -78,6 +78,7 @@ class ConsumerCheck {
   Step step_ = Step::stream;
   std::optional<Instant> stream_created_;
   std::uint64_t stream_last_ = 0;
+  bool work_queue_ = false;   // holds only what is not acked, and is always delivered from its beginning
   std::optional<Seen> seen_;  // the highest sequence that was delivered
   std::optional<Seen>
       checked_;  // the same when the check began: the stream was asked later, so it must know it

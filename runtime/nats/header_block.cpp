@@ -101,6 +101,7 @@ PullStatus classify(const StatusLine& status) {
   };
   static constexpr Text kTexts[] = {
       {"consumer deleted", PullStatus::consumer_deleted},
+      {"batch completed", PullStatus::expired},
       {"exceeded maxwaiting", PullStatus::too_many_pulls},
       {"leadership change", PullStatus::leader_changed},
       {"server shutdown", PullStatus::leader_changed},

@@ -26,7 +26,7 @@ StatusLine parse_status(std::string_view block);
 enum class PullStatus {
   none,              // a message without status
   heartbeat,         // the pull is open
-  expired,           // its time is over, or there was nothing to be had
+  expired,           // its time is over, it is complete, or there was nothing to be had
   consumer_deleted,  // the consumer, perhaps with its stream
   too_many_pulls,    // max_waiting of the consumer
   leader_changed,    // or the server shuts down: ask again, perhaps elsewhere

@@ -225,8 +225,12 @@ void LanePull::on_status(std::uint64_t number, const StatusLine& status, Deadlin
                   "consumer " + durable_ + " of stream " + spec_.stream +
                       " delivers by push; delete it, it will be created anew",
                   now);
+    case PullStatus::unknown:  // of a later server: the pull is over, and the watchdog sees whether it
+                               // matters
+      credit_.closed(number, status.pending_messages);
+      pull_not_before_ = now + kAfterRefusal;
+      return;
     case PullStatus::refused:
-    case PullStatus::unknown:
       return fail(Condition::missing,
                   "consumer " + durable_ + " refuses pulls: " + std::to_string(status.code) + " " +
                       std::string(status.description),

@@ -10,8 +10,9 @@ namespace cutover {
 // Publishes into JetStream. At most a few thousand messages are unanswered at a time: later servers drop what
 // exceeds their own queue.
 //
-// Uses the subjects that are published to, $JS.API.STREAM.{INFO,MSG.GET}.<stream> and _INBOX.>; for long runs of
-// message ids, where it may, $JS.API.CONSUMER.CREATE.<stream> and $JS.API.CONSUMER.{MSG.NEXT,DELETE}.<stream>.*.
+// Uses the subjects that are published to, $JS.API.STREAM.{INFO,MSG.GET}.<stream> and _INBOX.>; for long runs
+// of message ids, where it may, $JS.API.CONSUMER.CREATE.<stream> and
+// $JS.API.CONSUMER.{MSG.NEXT,DELETE}.<stream>.*.
 class NatsPublisher final : public Publisher {
  public:
   // The connection outlives the publisher.

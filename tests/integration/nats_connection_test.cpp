@@ -10,6 +10,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <numeric>
@@ -224,6 +226,62 @@ TEST_CASE("an nkey opens the door", "[nats]") {
   ConnectionOptions options = options_for({server.url()});
   options.nkey_seed_file = seed.string();
   CHECK(Connection(options).wait_connected(soon()));
+}
+
+TEST_CASE("TLS both ways, and never less than was asked for", "[nats]") {
+  NatsServer server;
+  std::string here = (server.data() / "tls").string();
+  std::filesystem::create_directories(here);
+  // An authority, and for each side a certificate of its own.
+  std::ofstream(here + "/make.sh") << "set -e\ncd '" + here + "'\n" + R"(
+new="openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+$new -x509 -days 2 -subj /CN=authority -keyout ca.key -out ca.pem
+for name in server client stranger; do
+  case $name in server) host=IP:127.0.0.1 ;; *) host=DNS:$name.test ;; esac
+  $new -subj /CN=$name -keyout $name.key -out $name.csr
+  echo "subjectAltName=$host" > $name.ext
+  openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $name.ext -out $name.pem
+done)";
+  if (std::system("command -v openssl > /dev/null") != 0) SKIP("no openssl");
+  REQUIRE(std::system(("sh '" + here + "/make.sh' > '" + here + "/log' 2>&1").c_str()) == 0);
+  auto serve_as = [&](const std::string& name) {
+    server.stop();
+    server.arguments = {
+        "--tlsverify", "--tlscert",     here + "/" + name + ".pem", "--tlskey", here + "/" + name + ".key",
+        "--tlscacert", here + "/ca.pem"};
+    server.start();
+  };
+  serve_as("server");
+  ConnectionOptions options = options_for({server.url()});
+  options.tls_ca_file = here + "/ca.pem";
+  options.tls_certificate_file = here + "/client.pem";
+  options.tls_key_file = here + "/client.key";
+  CHECK(Connection(options).wait_connected(soon()));
+  options.servers = {"tls" + server.url().substr(4)};
+  CHECK(Connection(options).wait_connected(soon()));
+
+  ConnectionOptions without_certificate = options_for({server.url()});
+  without_certificate.tls_ca_file = options.tls_ca_file;
+  CHECK_FALSE(Connection(without_certificate).wait_connected(in(300ms)));
+  ConnectionOptions without_authority = options;
+  without_authority.tls_ca_file.clear();
+  CHECK_FALSE(Connection(without_authority).wait_connected(in(300ms)));
+
+  serve_as("stranger");  // a certificate of the right authority for another host
+  {
+    Listener listener;
+    Connection connection(options, &listener);
+    CHECK(listener.hears("SSL Error"));
+    CHECK_FALSE(connection.connected());
+  }
+  server.stop();
+  server.arguments.clear();
+  server.start();  // no TLS at all
+  CHECK_FALSE(Connection(options).wait_connected(in(300ms)));
+  options.servers = {server.url()};
+  CHECK_FALSE(Connection(options).wait_connected(in(300ms)));
+  CHECK_FALSE(Connection(options_for({"tls" + server.url().substr(4)})).wait_connected(in(300ms)));
+  CHECK(Connection(options_for({server.url()})).wait_connected(soon()));
 }
 
 TEST_CASE("a server without JetStream is recognised", "[nats]") {

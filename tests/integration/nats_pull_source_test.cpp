@@ -155,6 +155,26 @@ TEST_CASE("a restarted server is served on, and nothing is lost", "[nats]") {
   CHECK(source->flush(soon()));
 }
 
+TEST_CASE("a work queue is served, also by a consumer that had to be created again", "[nats]") {
+  RealBroker broker;
+  broker.admin.create_stream(
+      {{"name", "REPLAY"}, {"subjects", {"replay.>"}}, {"retention", "workqueue"}});
+  auto publisher = broker.publisher();
+  auto source = broker.source("w", {lane("replay", "REPLAY", "replay.w.worker.>")});
+  publish_numbers(*publisher, "replay.w.worker.main", 1, 3);
+  publish_numbers(*publisher, "replay.w.monolith.main", 11, 2);
+  std::vector<Message> messages = take(*source, 3);
+  REQUIRE(payloads(messages) == std::vector<std::string>{"1", "2", "3"});
+  source->ack(messages[0].reply);
+  source->ack(messages[1].reply);
+  source->release(0, 3);
+  REQUIRE(drive(*source, [&] { return source->state(0).ack_pending == 1; }));
+  broker.delete_consumer("REPLAY", "w-replay");
+  publish_numbers(*publisher, "replay.w.worker.main", 21, 1);
+  CHECK(payloads(take(*source, 2)) == std::vector<std::string>{"3", "21"});
+  CHECK(source->state(0).condition == Condition::running);
+}
+
 TEST_CASE("a server that stands still is noticed by its heartbeats, and pulled again when it goes on",
           "[nats]") {
   RealBroker broker;

@@ -68,6 +68,7 @@ TEST_CASE("refusals with one code are told apart by their text", "[nats]") {
   CHECK(kind("409 Exceeded MaxRequestExpires of 1s") == PullStatus::refused);
   CHECK(kind("409 Exceeded MaxRequestMaxBytes of 10") == PullStatus::refused);
   CHECK(kind("400 Bad Request - heartbeat value too large") == PullStatus::refused);
+  CHECK(kind("409 Batch Completed") == PullStatus::expired);
   CHECK(kind("503") == PullStatus::no_responders);
   CHECK(kind("409 Something New") == PullStatus::unknown);
   CHECK(kind("423 Nats-Wrong-Pin-Id") == PullStatus::unknown);
