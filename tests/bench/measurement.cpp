@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <numeric>
 
 #include <nlohmann/json.hpp>
 
@@ -30,9 +31,16 @@ double peak_rss_mib() {
   return 0;
 }
 
-double quantile_ms(const std::vector<std::int64_t>& sorted_us, double q) {
-  const auto at = static_cast<std::size_t>(static_cast<double>(sorted_us.size()) * q);
-  return static_cast<double>(sorted_us[std::min(at, sorted_us.size() - 1)]) / 1e3;
+// Latencies are counted in steps; the last count holds everything above.
+constexpr std::int64_t kLatencyStepUs = 10;
+constexpr std::size_t kLatencySteps = 100'001;
+
+double quantile_ms(const std::vector<std::uint32_t>& counts, std::uint64_t total, double q) {
+  const auto wanted = static_cast<std::uint64_t>(static_cast<double>(total) * q);
+  std::uint64_t seen = 0;
+  std::size_t step = 0;
+  while (step + 1 < counts.size() && seen + counts[step] <= wanted) seen += counts[step++];
+  return static_cast<double>(step * kLatencyStepUs) / 1e3;
 }
 
 }  // namespace
@@ -43,7 +51,7 @@ std::int64_t wall_us() {
 }
 
 Measurement::Measurement(std::string kind, std::size_t latency_skip)
-    : kind_(std::move(kind)), latency_skip_(latency_skip) {}
+    : kind_(std::move(kind)), latency_skip_(latency_skip), latencies_(kLatencySteps) {}
 
 void Measurement::fetched() {
   if (started_.load(std::memory_order_relaxed) || started_.exchange(true)) return;
@@ -61,14 +69,16 @@ void Measurement::committed(std::size_t events, std::span<const std::int64_t> pu
   cpu_at_last_ = std::max(cpu_at_last_, cpu);
   ++transactions_;
   if (before < latency_skip_) return;
-  for (const std::int64_t published : published_us) latency_us_.push_back(now - published);
+  for (const std::int64_t published : published_us) {
+    const auto step = static_cast<std::size_t>(std::max<std::int64_t>(now - published, 0) / kLatencyStepUs);
+    ++latencies_[std::min(step, kLatencySteps - 1)];
+  }
 }
 
 std::string Measurement::json() const {
   const std::lock_guard lock(mutex_);
   const double seconds = static_cast<double>(last_us_ - first_us_) / 1e6;
-  std::vector<std::int64_t> sorted = latency_us_;
-  std::sort(sorted.begin(), sorted.end());
+  const std::uint64_t measured = std::accumulate(latencies_.begin(), latencies_.end(), std::uint64_t{0});
   nlohmann::ordered_json line{{"kind", kind_},
                               {"events", events()},
                               {"transactions", transactions_},
@@ -79,8 +89,9 @@ std::string Measurement::json() const {
                               {"first_us", first_us_},
                               {"last_us", last_us_},
                               {"latency_ms", nullptr}};
-  if (!sorted.empty())
-    line["latency_ms"] = {{"p50", quantile_ms(sorted, 0.50)}, {"p99", quantile_ms(sorted, 0.99)}};
+  if (measured > 0)
+    line["latency_ms"] = {{"p50", quantile_ms(latencies_, measured, 0.50)},
+                          {"p99", quantile_ms(latencies_, measured, 0.99)}};
   return line.dump();
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,12 +25,20 @@ type Measurement struct {
 
 	mutex        sync.Mutex
 	transactions int64
-	latencyUs    []int64
+	latencies    []uint32 // how many, by latencyStepUs: memory must not grow with the backlog
 }
+
+// Latencies are counted in steps; the last count holds everything above.
+const (
+	latencyStepUs = 10
+	latencySteps  = 100001
+)
 
 // NewMeasurement of a run that ends after `events` deliveries.
 func NewMeasurement(kind string, o Options) *Measurement {
-	return &Measurement{kind: kind, target: o.Events, latencySkip: int64(o.LatencySkip)}
+	return &Measurement{
+		kind: kind, target: o.Events, latencySkip: int64(o.LatencySkip), latencies: make([]uint32, latencySteps),
+	}
 }
 
 func cpuSeconds() float64 {
@@ -76,15 +83,29 @@ func (m *Measurement) Committed(publishedUs ...int64) {
 		return
 	}
 	for _, published := range publishedUs {
-		m.latencyUs = append(m.latencyUs, now-published)
+		step := (now - published) / latencyStepUs
+		if step < 0 {
+			step = 0
+		} else if step >= latencySteps {
+			step = latencySteps - 1
+		}
+		m.latencies[step]++
 	}
 }
 
 // Print writes the JSON line, when every goroutine has ended.
 func (m *Measurement) Print() {
-	sort.Slice(m.latencyUs, func(i, j int) bool { return m.latencyUs[i] < m.latencyUs[j] })
+	var measured uint64
+	for _, count := range m.latencies {
+		measured += uint64(count)
+	}
 	quantile := func(q float64) float64 {
-		return float64(m.latencyUs[int(q*float64(len(m.latencyUs)))]) / 1e3
+		wanted, seen, step := uint64(q*float64(measured)), uint64(0), 0
+		for step+1 < len(m.latencies) && seen+uint64(m.latencies[step]) <= wanted {
+			seen += uint64(m.latencies[step])
+			step++
+		}
+		return float64(step*latencyStepUs) / 1e3
 	}
 	seconds := float64(m.lastUs-m.firstUs) / 1e6
 	line := map[string]interface{}{
@@ -92,7 +113,7 @@ func (m *Measurement) Print() {
 		"rate": float64(m.events) / seconds, "cpu_s": m.cpuLast - m.cpuFirst, "rss_mib": peakRssMib(),
 		"first_us": m.firstUs, "last_us": m.lastUs,
 	}
-	if len(m.latencyUs) > 0 {
+	if measured > 0 {
 		line["latency_ms"] = map[string]float64{"p50": quantile(0.50), "p99": quantile(0.99)}
 	}
 	Must(json.NewEncoder(os.Stdout).Encode(line), "printing")
