@@ -59,6 +59,7 @@ DECLARE
   v_segments bigint;
   v_count integer := cardinality(p_sequences);
   v_replay boolean := 0 <> ANY (p_replay_plans);
+  v_batch int8multirange;
   v_span int8range;
   v_serving "char"[];
   v_shadow "char"[];
@@ -105,6 +106,7 @@ BEGIN
   END IF;
 
   -- Settled before?
+  SELECT range_agg(int8range(s, s, '[]')) INTO v_batch FROM unnest(p_sequences) s;
   v_span := int8range(p_sequences[1], p_sequences[v_count], '[]');
   IF v_replay THEN
     PERFORM FROM cutover.dead_letters d WHERE d.worker_id = v_worker_id AND d.stream_id = v_stream_id
@@ -117,7 +119,7 @@ BEGIN
     v_shadow := array_fill('-'::"char", ARRAY[v_count]);
   ELSE
     IF EXISTS (SELECT FROM cutover.settlements t WHERE t.worker_id = v_worker_id AND t.stream_id = v_stream_id
-               AND t.span && v_span AND EXISTS (SELECT FROM unnest(p_sequences) u WHERE t.sequences @> u)) THEN
+               AND t.span && v_span AND t.sequences && v_batch) THEN
       SELECT array_agg((CASE WHEN u.serving = '-' OR served.same IS NULL THEN u.serving
                              WHEN served.same THEN '=' WHEN u.serving = 'a' THEN 'u' ELSE u.serving END)::"char" ORDER BY u.ord),
              array_agg((CASE WHEN u.shadow = '-' OR shadowed.same IS NULL THEN u.shadow

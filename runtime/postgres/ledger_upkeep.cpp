@@ -14,6 +14,8 @@ LedgerUpkeep::LedgerUpkeep(ConnectionOptions connection, UpkeepOptions options)
 
 bool LedgerUpkeep::step() {
   if (!connection_.connected()) connection_.connect();
+  // Not at the start: a process that is started often would sweep all marks each time.
+  if (next_expiry_ == std::chrono::steady_clock::time_point{}) next_expiry_ = std::chrono::steady_clock::now() + kExpiryEvery;
   try {
     connection_.queue("BEGIN");
     if (!connection_.run("SELECT pg_try_advisory_xact_lock(cutover.lock_class_upkeep(), 0)")->boolean(0, 0)) {
