@@ -70,7 +70,7 @@ struct PullSource::Impl {
 
   void send(const std::string& subject, const std::string& reply, std::string_view body);
   void publish(std::string_view subject, std::string_view body);
-  natsMsg* next(milliseconds wait);
+  natsMsg* next(milliseconds wait, std::stop_token stop = {});
   void renew(Deadline now);
   void tick(Deadline now);
   void handle(natsMsg* message, std::vector<Message>& out);
@@ -106,14 +106,24 @@ void PullSource::Impl::publish(std::string_view subject, std::string_view body) 
   natsConnection_Publish(current->handle, text.data(), body.data(), static_cast<int>(body.size()));
 }
 
-natsMsg* PullSource::Impl::next(milliseconds wait) {
-  natsMsg* message = nullptr;
-  while (subscription &&
-         natsSubscription_NextMsg(&message, subscription, wait.count()) == NATS_NO_RESPONDERS) {
-    std::lock_guard lock(mutex);
-    for (LanePull& lane : lanes) lane.on_nobody(steady_clock::now());
+// Null when nothing arrived within the time, or there is no connection.
+natsMsg* PullSource::Impl::next(milliseconds wait, std::stop_token stop) {
+  Deadline until = steady_clock::now() + wait;
+  while (subscription) {
+    natsMsg* message = nullptr;
+    natsStatus status = natsSubscription_NextMsg(&message, subscription, wait.count());
+    if (status == NATS_OK) return message;
+    if (status == NATS_TIMEOUT) return nullptr;
+    if (status == NATS_NO_RESPONDERS) {
+      std::lock_guard lock(mutex);
+      for (LanePull& lane : lanes) lane.on_nobody(steady_clock::now());
+      continue;
+    }
+    subscription = nullptr;  // closed, with its connection
+    next_tick = {};
   }
-  return message;
+  connection.wait_connected(until, stop);
+  return nullptr;
 }
 
 // A new inbox: what old pulls still deliver was read or is dropped, so no pull is counted twice.
@@ -250,8 +260,7 @@ void PullSource::prepare(Deadline deadline, std::stop_token stop) {
       if (now >= deadline || stop.stop_requested() || condition == LaneState::Condition::recreated)
         throw BrokerError("cannot consume " + impl_->lanes[i].durable() + ": " + state(i).detail);
       impl_->tick(now);
-      if (natsMsg* message = impl_->next(kTick)) impl_->handle(message, impl_->backlog);
-      if (!impl_->subscription) impl_->connection.wait_connected(std::min(deadline, now + kTick), stop);
+      if (natsMsg* message = impl_->next(kTick, stop)) impl_->handle(message, impl_->backlog);
     }
 }
 
@@ -276,13 +285,12 @@ void PullSource::receive(std::vector<Message>& out, std::size_t max, Deadline de
     if (empty && now < deadline && !stop.stop_requested())
       wait = std::min(kTick, std::chrono::ceil<milliseconds>(deadline - now));
     if (wait > milliseconds(0)) impl.destroy_spent();
-    if (natsMsg* message = impl.next(wait)) {
+    if (natsMsg* message = impl.next(wait, stop)) {
       impl.handle(message, out);
       continue;
     }
     impl.read_until = now;
     if (!empty || wait == milliseconds(0)) return;
-    if (!impl.subscription) impl.connection.wait_connected(now + wait, stop);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <condition_variable>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -185,6 +186,23 @@ TEST_CASE("a source and a publisher live through a connection that the library c
   std::vector<Message> messages = take(*source, 2);
   REQUIRE(messages.size() == 2);
   CHECK(messages[0].data == "3");
+}
+
+TEST_CASE("a source without a server waits instead of spinning", "[nats]") {
+  RealBroker broker;
+  broker.create_stream("CORE", {"core.>"});
+  auto source = broker.source("w", {lane("main", "CORE", "core.>")});
+  REQUIRE(drive(*source, [&] { return source->state(0).condition == LaneState::Condition::running; }));
+  // Refused twice, so that the library closes the connection.
+  broker.server.stop();
+  broker.server.arguments = {"--user", "someone", "--pass", "else"};
+  broker.server.start();
+  std::vector<Message> messages;
+  source->receive(messages, 10, in(1s), {});
+  std::clock_t before = std::clock();
+  source->receive(messages, 10, in(1s), {});
+  CHECK(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC < 0.3);
+  CHECK(messages.empty());
 }
 
 TEST_CASE("options that cannot work are refused at once", "[nats]") {
