@@ -141,6 +141,7 @@ TEST_CASE("serving.search reads indexes, not the table") {
   Directory directory;
   directory.change("INSERT INTO serving.search_documents (doc_id, kind, owner_id, visibility, display_name, tsv) SELECT 'contact:' || i, 'contact', i, 'owner', "
                    "md5(i::text), to_tsvector('simple', md5(i::text)) FROM generate_series(100001, 140000) i");
+  directory.database.query("SELECT serving.merge_search_entries()");
   directory.database.query("ANALYZE serving.search_documents");
   const auto scans = [&](const std::string& column, const std::string& relation) {
     directory.database.query("SELECT pg_stat_force_next_flush()");

@@ -329,6 +329,8 @@ TEST_CASE("the worker's own role is enough for all of its work") {
                   {"channel.claim_verified", R"({"channel_id":1,"principal_id":1})"}, {"contact.sync_completed", R"({"owner_id":9})"}});
     hand.deliver({{"contact.edge_upserted", R"({"contact_id":1,"owner_id":1})"}}, true);
     CHECK(hand.run_jobs() == 1);
+    const WorkerSpec spec = search_projector_spec(std::make_shared<search::SearchSettings>());
+    for (const Chore& chore : spec.chores) hand.in_transaction()([&](Transaction& tx) { chore.run(tx); });
   }
   CHECK(world.field("contact:1", "job_title") == "Baker");
   CHECK(world.differences() == 0);

@@ -61,5 +61,5 @@ TEST_CASE("the worker's lanes read disjoint subjects, those that hide something 
   }
   REQUIRE(spec.make);
   CHECK(spec.make() != nullptr);
-  CHECK(spec.chores.size() == 2);
+  CHECK(spec.chores.size() == 3);
 }

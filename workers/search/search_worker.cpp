@@ -189,6 +189,11 @@ WorkerSpec search_projector_spec(std::shared_ptr<const search::SearchSettings> s
   spec.make = [settings] { return search::make_search_worker(*settings); };
   auto jobs = std::make_shared<search::JobRunner>();
   spec.chores = {{"jobs", std::chrono::milliseconds(100), [jobs](Transaction& tx) { return jobs->run(tx); }},
+                 {"merge", std::chrono::seconds(1),
+                  [](Transaction& tx) {
+                    tx.query("SELECT serving.merge_search_entries()");
+                    return false;
+                  }},
                  {"watermark", std::chrono::seconds(5), [settings](Transaction& tx) {
                     search::move_watermark(tx, settings->stale_after);
                     return false;

@@ -17,16 +17,13 @@ settled AS MATERIALIZED (
   FROM cutover.settlements s
   JOIN cutover.workers w ON w.worker_id = s.worker_id AND w.worker = $1::text
   JOIN cutover.streams t ON t.stream_id = s.stream_id AND t.stream = ANY ($2::text[])
-  CROSS JOIN watermark m
-  WHERE s.side <> 's' AND s.settled_at >= m.since - interval '1 minute'
+  WHERE s.side <> 's' AND s.settled_at >= (SELECT since FROM watermark) - interval '1 minute'
     AND t.incarnation = (SELECT max(n.incarnation) FROM cutover.streams n WHERE n.stream = t.stream)
   GROUP BY t.stream),
 unsettled AS (
   SELECT o.created_at AS oldest
-  FROM watermark m
-  JOIN cutover.outbox o ON o.published_at >= m.since
-  LEFT JOIN settled s ON s.stream = o.stream
-  WHERE o.stream = ANY ($2::text[]) AND split_part(o.subject, '.', 1) = ANY ($3::text[])
+  FROM cutover.outbox o LEFT JOIN settled s ON s.stream = o.stream
+  WHERE o.published_at >= (SELECT since FROM watermark) AND o.stream = ANY ($2::text[]) AND split_part(o.subject, '.', 1) = ANY ($3::text[])
     AND (s.sequences @> o.sequence) IS NOT TRUE
   ORDER BY o.published_at LIMIT 1),
 idle AS (
