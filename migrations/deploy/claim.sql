@@ -40,19 +40,23 @@ END $$;
 --   p_event_ids         '' where it could not be read
 --   p_keys              header Cutover-Key, else subject_id, else ''
 --   p_idempotency_keys  tenant scope, U+001F, idempotency key; null takes no mark
+--   p_versions          of the subject, null where unknown; read for ordered workers only
 --   p_replay_plans      0, or the plan by which a dead letter is replayed
---   serving             a character per event: a apply; s skip, the other side's; d duplicate of another place;
---                       = this place is settled; u apply, but the broker reused the sequence of another event
+--   serving             a character per event: a apply; s skip, the other side's; d duplicate of another place, or of a version
+--                       that was passed; = this place is settled; u apply, but the broker reused the sequence of another event.
+--                       Ordered workers: w wait, an earlier version is missing: deliver it again soon, it is no attempt;
+--                       g gap, it stayed missing: a dead letter of kind gap
 --   shadow              the same for schema shadow, with - where nothing is to be done
 -- Holds the worker's shared lock to the end of the transaction. Errors: CU001 unknown worker or side, CU002 another
 -- incarnation, CU003 wrong isolation level.
 CREATE FUNCTION cutover.claim(
   p_worker text, p_side text, p_instance text, p_stream text, p_incarnation integer,
-  p_sequences bigint[], p_event_ids text[], p_keys text[], p_idempotency_keys text[], p_replay_plans bigint[],
+  p_sequences bigint[], p_event_ids text[], p_keys text[], p_idempotency_keys text[], p_versions bigint[], p_replay_plans bigint[],
   OUT serving text, OUT shadow text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_worker_id smallint;
+  v_ordered boolean;
   v_stream_id integer;
   v_newest integer;
   v_slot smallint;
@@ -71,7 +75,7 @@ BEGIN
   IF p_side NOT IN ('worker', 'monolith') THEN
     RAISE EXCEPTION 'unknown side %', quote_nullable(p_side) USING ERRCODE = 'CU001', HINT = 'It is worker or monolith.';
   END IF;
-  SELECT worker_id INTO v_worker_id FROM cutover.workers WHERE worker = p_worker;
+  SELECT worker_id, ordered INTO v_worker_id, v_ordered FROM cutover.workers WHERE worker = p_worker;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'unknown worker %', quote_nullable(p_worker) USING ERRCODE = 'CU001', HINT = 'Register it: cutover.register_worker(name).';
   END IF;
@@ -93,7 +97,7 @@ BEGIN
     v_serving := array_fill((CASE WHEN p_side = 'worker' THEN 'a' ELSE 's' END)::"char", ARRAY[v_count]);
     v_shadow := array_fill('-'::"char", ARRAY[v_count]);
   ELSE
-    -- Below the first segment there is no mode: the monolith's, as it was before there was a worker.
+    -- Below the first segment there is no mode: the monolith's, as it was before there was a worker. (See owned_by_worker.)
     SELECT array_agg((CASE WHEN coalesce(o.mode = 'worker' OR (o.mode = 'canary' AND cutover.bucket(u.key) < o.percent * 100), false)
                                 = (p_side = 'worker') THEN 'a' ELSE 's' END)::"char" ORDER BY u.ord),
            array_agg((CASE WHEN p_side = 'worker' AND o.mode IN ('shadow', 'canary') THEN 'a' ELSE '-' END)::"char" ORDER BY u.ord)
@@ -137,9 +141,14 @@ BEGIN
     END IF;
   END IF;
 
+  IF v_ordered THEN
+    v_serving := cutover.check_order(v_worker_id, false, v_stream_id, p_sequences, p_event_ids, p_keys, p_idempotency_keys, p_versions, v_serving);
+    v_shadow := cutover.check_order(v_worker_id, true, v_stream_id, p_sequences, p_event_ids, p_keys, p_idempotency_keys, p_versions, v_shadow);
+  END IF;
+
   -- The marks of both ledgers. A replay finds the mark that its letter holds.
   v_serving := cutover.take_marks('v', v_worker_id, v_stream_id, v_slot, p_sequences, p_idempotency_keys, v_serving, v_replay);
-  IF 'a'::"char" = ANY (v_shadow) OR 'u'::"char" = ANY (v_shadow) THEN
+  IF 'a'::"char" = ANY (v_shadow) OR 'u'::"char" = ANY (v_shadow) OR 'g'::"char" = ANY (v_shadow) THEN
     v_shadow := cutover.take_marks('s', v_worker_id, v_stream_id, v_slot, p_sequences, p_idempotency_keys, v_shadow, false);
   END IF;
 
@@ -162,6 +171,112 @@ BEGIN
   END IF;
   serving := array_to_string(v_serving, '');
   shadow := array_to_string(v_shadow, '');
+END $$;
+
+-- For ordered workers: answers d where the version was passed, w or g where an earlier one is missing. An earlier version that
+-- this batch is to apply counts; `pass_settled` makes sure that it was. A copy of a version of this batch is left to the marks.
+--   p_status  as of claim; only a and u are looked at
+CREATE FUNCTION cutover.check_order(
+  p_worker_id smallint, p_shadow boolean, p_stream_id integer, p_sequences bigint[], p_event_ids text[], p_keys text[],
+  p_idempotency_keys text[], p_versions bigint[], p_status "char"[]) RETURNS "char"[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_status "char"[] := p_status;
+  v_key text;
+  v_passed int8multirange;
+  v_batch int8multirange;
+  v_marks text[];  -- mark of each version in v_batch, as "version mark"
+  v_wait integer[] := '{}';
+  v_item record;
+BEGIN
+  FOR v_item IN
+    SELECT u.ord, u.key, u.version, u.mark, coalesce(g.versions, '{}') AS passed
+    FROM unnest(p_sequences, p_keys, p_idempotency_keys, p_versions, p_status) WITH ORDINALITY u (sequence, key, mark, version, status, ord)
+    LEFT JOIN cutover.aggregates g ON g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = u.key
+    WHERE u.status IN ('a', 'u') AND u.version > 0 ORDER BY u.key, u.ord
+  LOOP
+    IF v_key IS DISTINCT FROM v_item.key THEN
+      v_key := v_item.key;
+      v_passed := v_item.passed;
+      v_batch := '{}';
+      v_marks := '{}';
+    END IF;
+    IF v_passed @> v_item.version THEN
+      v_status[v_item.ord] := 'd';
+    ELSIF v_batch @> v_item.version THEN
+      IF NOT coalesce(v_item.version || ' ' || v_item.mark = ANY (v_marks), false) THEN
+        v_status[v_item.ord] := 'w';  -- other work under the same version: passed or not, the next delivery knows
+      END IF;
+    ELSIF v_item.version = 1 OR v_passed + v_batch @> int8range(1, v_item.version) THEN
+      v_batch := v_batch + int8multirange(int8range(v_item.version, v_item.version, '[]'));
+      v_marks := v_marks || (v_item.version || ' ' || v_item.mark);
+    ELSE
+      v_status[v_item.ord] := 'w';
+      v_wait := v_wait || v_item.ord::integer;
+    END IF;
+  END LOOP;
+  IF v_wait = '{}' THEN
+    RETURN v_status;
+  END IF;
+
+  INSERT INTO cutover.waiting AS t (worker_id, stream_id, sequence, shadow, event_hash, key, version)
+  SELECT p_worker_id, p_stream_id, p_sequences[o], p_shadow, cutover.event_hash(p_event_ids[o]), p_keys[o], p_versions[o]
+  FROM unnest(v_wait) o ORDER BY p_sequences[o]
+  ON CONFLICT (worker_id, stream_id, sequence, shadow) DO UPDATE
+    SET event_hash = excluded.event_hash, key = excluded.key, version = excluded.version, since = excluded.since
+    WHERE t.event_hash <> excluded.event_hash;
+  -- A gap: it waited long enough, and whoever reports about this stream had everything below it behind him after it came.
+  FOR v_item IN
+    SELECT o FROM unnest(v_wait) o
+    JOIN cutover.workers w ON w.worker_id = p_worker_id
+    JOIN cutover.waiting t ON t.worker_id = p_worker_id AND t.stream_id = p_stream_id AND t.sequence = p_sequences[o] AND t.shadow = p_shadow
+    WHERE t.since <= now() - w.gap_limit
+      AND (SELECT bool_and(f.settled_below >= t.sequence AND f.at >= t.since) FROM cutover.floors f
+           WHERE f.worker_id = p_worker_id AND f.stream_id = p_stream_id AND f.at > now() - interval '7 days')
+  LOOP
+    v_status[v_item.o] := 'g';
+  END LOOP;
+  RETURN v_status;
+END $$;
+
+-- Records the versions that a batch passed. What was applied must follow on what was passed before: a batch in which a
+-- predecessor was not applied after all fails, and its parts succeed.
+--   p_classes  as of settle; a and n pass their version
+CREATE FUNCTION cutover.pass_settled(
+  p_worker_id smallint, p_shadow boolean, p_stream_id integer, p_sequences bigint[], p_keys text[], p_versions bigint[],
+  p_classes text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_broken record;
+BEGIN
+  INSERT INTO cutover.aggregates (worker_id, shadow, key, versions)
+  SELECT DISTINCT p_worker_id, p_shadow, u.key, int8multirange()
+  FROM unnest(p_keys, p_versions, string_to_array(p_classes, NULL)) u (key, version, class)
+  WHERE u.version > 0 AND u.class IN ('a', 'n') ORDER BY u.key
+  ON CONFLICT DO NOTHING;
+  PERFORM FROM cutover.aggregates g
+  WHERE g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = ANY (p_keys) ORDER BY g.key FOR UPDATE;
+  SELECT g.key, p.versions INTO v_broken
+  FROM (SELECT u.key, range_agg(int8range(u.version, u.version, '[]')) AS versions, count(*) AS events, max(u.version) AS highest
+        FROM unnest(p_keys, p_versions, string_to_array(p_classes, NULL)) u (key, version, class)
+        WHERE u.version > 0 AND u.class IN ('a', 'n') GROUP BY u.key) p
+  JOIN cutover.aggregates g ON g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = p.key
+  WHERE g.versions && p.versions
+     OR p.events <> (SELECT sum(upper(r) - lower(r)) FROM unnest(p.versions) r)
+     OR NOT g.versions + p.versions @> int8range(1, p.highest, '[]')
+  LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'versions % of % do not follow on what was applied before', v_broken.versions, quote_literal(v_broken.key)
+      USING ERRCODE = 'check_violation', HINT = 'An event before them was not applied: settle them apart.';
+  END IF;
+  UPDATE cutover.aggregates g SET versions = g.versions + p.versions
+  FROM (SELECT u.key, range_agg(int8range(u.version, u.version, '[]')) AS versions
+        FROM unnest(p_keys, p_versions, string_to_array(p_classes, NULL)) u (key, version, class)
+        WHERE u.version > 0 AND u.class IN ('a', 'n') GROUP BY u.key) p
+  WHERE g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = p.key;
+  DELETE FROM cutover.waiting t USING unnest(p_sequences, string_to_array(p_classes, NULL)) u (sequence, class)
+  WHERE u.class IN ('a', 'd', 'n', 'x') AND t.worker_id = p_worker_id AND t.stream_id = p_stream_id AND t.sequence = u.sequence
+    AND t.shadow = p_shadow;
 END $$;
 
 -- True when the row settled this sequence for this very event, or cannot know any more (compacted).
@@ -198,7 +313,7 @@ BEGIN
   END LOOP;
 END $$;
 
--- Marks what is to be applied (a, u); what is marked already becomes a duplicate (d), unless a replay finds the mark that
+-- Marks what is to be applied or given up (a, u, g); what is marked already becomes a duplicate (d), unless a replay finds the mark that
 -- its own letter holds. An unnest keeps the order of its arrays.
 CREATE FUNCTION cutover.take_marks(
   p_ledger text, p_worker_id smallint, p_stream_id integer, p_slot smallint, p_sequences bigint[], p_keys text[],
@@ -210,7 +325,7 @@ DECLARE
   v_taken bigint[];
   v_status "char"[];
 BEGIN
-  SELECT array_agg(CASE WHEN u.status IN ('a', 'u') THEN cutover.mark_key(p_ledger, p_worker_id, u.key) END) INTO v_marks
+  SELECT array_agg(CASE WHEN u.status IN ('a', 'u', 'g') THEN cutover.mark_key(p_ledger, p_worker_id, u.key) END) INTO v_marks
   FROM unnest(p_keys, p_status) u (key, status);
   IF p_replay THEN
     SELECT coalesce(array_agg(u.sequence), '{}') INTO v_held
@@ -236,16 +351,20 @@ END $$;
 --   p_side     'worker', 'monolith' or 'shadow'
 --   p_classes  a character per event: a applied, d duplicate, n not addressed, x dead letter; r not settled: its mark is
 --              taken back, so that the next delivery may try; - nothing
--- Replayed letters that are applied or duplicates are closed.
+--   p_keys, p_versions  as for claim; read for ordered workers only
+-- Replayed letters that are applied or duplicates are closed. An ordered worker's versions are passed; check_violation when one
+-- does not follow on those before.
 CREATE FUNCTION cutover.settle(
   p_worker text, p_side text, p_stream text, p_incarnation integer,
-  p_sequences bigint[], p_event_ids text[], p_idempotency_keys text[], p_replay_plans bigint[], p_classes text) RETURNS void
+  p_sequences bigint[], p_event_ids text[], p_keys text[], p_idempotency_keys text[], p_versions bigint[], p_replay_plans bigint[],
+  p_classes text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_worker_id smallint;
+  v_ordered boolean;
   v_stream_id integer;
 BEGIN
-  SELECT w.worker_id, s.stream_id INTO STRICT v_worker_id, v_stream_id
+  SELECT w.worker_id, w.ordered, s.stream_id INTO STRICT v_worker_id, v_ordered, v_stream_id
   FROM cutover.workers w CROSS JOIN cutover.streams s
   WHERE w.worker = p_worker AND s.stream = p_stream AND s.incarnation = p_incarnation;
 
@@ -274,6 +393,10 @@ BEGIN
     FROM unnest(p_sequences, p_event_ids, p_replay_plans, string_to_array(p_classes, NULL)) u (sequence, event_id, plan, class)
     WHERE u.plan <> 0 AND u.class IN ('a', 'd') AND d.worker_id = v_worker_id AND d.stream_id = v_stream_id AND NOT d.shadow
       AND d.sequence = u.sequence AND d.event_hash = cutover.event_hash(u.event_id) AND d.state = 'replaying' AND d.plan_id = u.plan;
+  END IF;
+
+  IF v_ordered THEN
+    PERFORM cutover.pass_settled(v_worker_id, p_side = 'shadow', v_stream_id, p_sequences, p_keys, p_versions, p_classes);
   END IF;
 END $$;
 
@@ -379,16 +502,34 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_last uuid;
 BEGIN
+  -- Copies have left when none waits in the outbox any more; they are settled when everything published by then is.
+  UPDATE cutover.copies SET gone_at = now()
+  WHERE gone_at IS NULL AND NOT EXISTS (SELECT FROM cutover.outbox o WHERE o.published_at IS NULL AND o.available_at IS NULL
+                                        AND o.headers ? 'Cutover-Republished-From');
   SELECT k.key INTO v_last FROM (
     SELECT key FROM cutover.marks WHERE key > coalesce(p_after, '00000000-0000-0000-0000-000000000000') ORDER BY key LIMIT p_limit) k
   ORDER BY k.key DESC LIMIT 1;
-  DELETE FROM cutover.marks m
+  -- A duplicate may have been published up to a horizon after the mark, in this life of the stream or a later one: all of
+  -- that must be published and settled, by everyone, with copies counting as their originals.
+  WITH settled AS MATERIALIZED (
+    SELECT s.stream, min(p.settled_before) AS before
+    FROM cutover.progress p JOIN cutover.streams s USING (stream_id)
+    WHERE p.at > now() - interval '7 days' AND s.incarnation = (SELECT max(n.incarnation) FROM cutover.streams n WHERE n.stream = s.stream)
+    GROUP BY s.stream),
+  safe AS MATERIALIZED (
+    SELECT s.stream_id, least(t.before, (SELECT min(c.published_at) FROM cutover.copies c
+                                         WHERE c.stream = t.stream AND (c.gone_at IS NULL OR c.gone_at >= t.before)),
+                              (SELECT o.created_at FROM cutover.outbox o WHERE o.published_at IS NULL AND o.available_at IS NULL
+                               ORDER BY o.outbox_id LIMIT 1)) AS before
+    FROM settled t JOIN cutover.streams s USING (stream))
+  DELETE FROM cutover.marks m USING safe
   WHERE m.key > coalesce(p_after, '00000000-0000-0000-0000-000000000000') AND m.key <= v_last
-    -- A duplicate may have been published up to a horizon after the mark: all of that must be settled, by everyone.
-    AND m.marked_at < (SELECT min(p.settled_before) FROM cutover.progress p
-                       WHERE p.stream_id = m.stream_id AND p.at > now() - interval '7 days') - p_horizon
+    AND safe.stream_id = m.stream_id AND m.marked_at < safe.before - p_horizon
     AND NOT EXISTS (SELECT FROM cutover.dead_letters d WHERE d.stream_id = m.stream_id AND d.sequence = m.sequence
                     AND d.state IN ('open', 'replaying'));
+  DELETE FROM cutover.copies c WHERE c.gone_at < now() - interval '7 days' AND c.gone_at < (
+    SELECT min(p.settled_before) FROM cutover.progress p JOIN cutover.streams s USING (stream_id)
+    WHERE s.stream = c.stream AND p.at > now() - interval '7 days');
   RETURN v_last;
 END $$;
 
@@ -437,6 +578,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT FROM unnest(b.sequences) u (sequence) WHERE NOT EXISTS (
       SELECT FROM cutover.settlements t WHERE t.worker_id = b.worker_id AND t.stream_id = b.stream_id
         AND t.span && int8range(u.sequence, u.sequence, '[]') AND t.sequences @> u.sequence));
+  DELETE FROM cutover.waiting a
+  WHERE a.since < now() - interval '30 days' OR (a.since < now() - p_age AND EXISTS (
+    SELECT FROM cutover.settlements t WHERE t.worker_id = a.worker_id AND t.stream_id = a.stream_id AND (t.side = 's') = a.shadow
+      AND t.span && int8range(a.sequence, a.sequence, '[]') AND t.sequences @> a.sequence));
 $$;
 
 -- Notes that a side has no backlog: everything published an hour before now, or before its oldest failing event, is settled.
@@ -452,13 +597,23 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SET settled_before = greatest(cutover.progress.settled_before, excluded.settled_before), at = now()
 $$;
 
+-- Notes that a side has acknowledged everything below a sequence, of what is in the stream now. It has no backlog: the largest bigint.
+CREATE FUNCTION cutover.note_settled_below(p_worker text, p_side text, p_stream text, p_incarnation integer, p_below bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  INSERT INTO cutover.floors (worker_id, stream_id, side, settled_below)
+  SELECT w.worker_id, s.stream_id, left(p_side, 1)::"char", p_below
+  FROM cutover.workers w CROSS JOIN cutover.streams s
+  WHERE w.worker = p_worker AND s.stream = p_stream AND s.incarnation = p_incarnation
+  ON CONFLICT (worker_id, stream_id, side) DO UPDATE SET settled_below = excluded.settled_below, at = now()
+$$;
+
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA cutover FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION cutover.schema_version(), cutover.bucket(text), cutover.event_hash(text),
   cutover.lock_class_worker(), cutover.lock_class_instance(), cutover.lock_class_relay(), cutover.lock_class_upkeep()
   TO PUBLIC;
-GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover.register_worker(text),
-  cutover.claim(text, text, text, text, integer, bigint[], text[], text[], text[], bigint[]),
-  cutover.settle(text, text, text, integer, bigint[], text[], text[], bigint[], text),
+GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover.register_worker(text, boolean),
+  cutover.claim(text, text, text, text, integer, bigint[], text[], text[], text[], bigint[], bigint[]),
+  cutover.settle(text, text, text, integer, bigint[], text[], text[], text[], bigint[], bigint[], text),
   cutover.start_redelivered(text, text, integer, text, integer, bigint[], boolean),
   cutover.add_attempt(text, text, integer, bigint, boolean, text),
   cutover.write_dead_letter(text, text, boolean, text, text, text, integer, bigint, text, text, text, text, text, text, text, text,
@@ -467,6 +622,6 @@ GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover
 GRANT EXECUTE ON FUNCTION cutover.rotate_marks(bigint), cutover.merge_marks(integer), cutover.expire_marks(uuid, integer, interval),
   cutover.compact_settlements(interval, integer), cutover.forget_settled(interval)
   TO cutover_worker;
-GRANT EXECUTE ON FUNCTION cutover.note_no_backlog(text, text, text, integer) TO cutover_worker, cutover_monolith;
+GRANT EXECUTE ON FUNCTION cutover.note_no_backlog(text, text, text, integer), cutover.note_settled_below(text, text, text, integer, bigint) TO cutover_worker, cutover_monolith;
 
 COMMIT;

@@ -10,9 +10,12 @@ CREATE FUNCTION cutover.schema_version() RETURNS integer LANGUAGE sql IMMUTABLE 
 CREATE TABLE cutover.workers (
   worker_id     smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   worker        text NOT NULL UNIQUE CHECK (worker ~ '^[a-z][a-z0-9-]{0,62}$'),
+  ordered       boolean NOT NULL DEFAULT false,      -- the events of an aggregate are applied in order of their versions
+  gap_limit     interval NOT NULL DEFAULT '10 min',  -- how long an event of an ordered worker waits for its predecessor
   registered_at timestamptz NOT NULL DEFAULT now()
 );
-INSERT INTO cutover.workers (worker) VALUES ('search-projector'), ('score-orchestrator'), ('dispute-processor');
+INSERT INTO cutover.workers (worker, ordered)
+VALUES ('search-projector', false), ('score-orchestrator', false), ('dispute-processor', true);
 
 -- The lives of a stream. A stream that was deleted and made anew is another one: its sequences mean other events.
 CREATE TABLE cutover.streams (
@@ -131,22 +134,67 @@ CREATE TABLE cutover.progress (
   PRIMARY KEY (worker_id, stream_id, side)
 );
 
+-- The same by sequence: of what was in the stream at the time `at`, everything below `settled_below` is acknowledged by the side.
+CREATE TABLE cutover.floors (
+  worker_id     smallint NOT NULL,
+  stream_id     integer NOT NULL,
+  side          "char" NOT NULL,
+  settled_below bigint NOT NULL,
+  at            timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (worker_id, stream_id, side)
+);
+
+-- Which versions of an aggregate an ordered worker applied, or an operator dropped: nothing comes out of order, nothing twice.
+CREATE TABLE cutover.aggregates (
+  worker_id smallint NOT NULL,
+  shadow    boolean NOT NULL,
+  key       text NOT NULL,           -- Cutover-Key
+  versions  int8multirange NOT NULL,
+  PRIMARY KEY (worker_id, shadow, key)
+);
+
+-- Events of ordered workers that came before their predecessor; they are delivered again and again until it came.
+CREATE TABLE cutover.waiting (
+  worker_id  smallint NOT NULL,
+  stream_id  integer NOT NULL,
+  sequence   bigint NOT NULL,
+  shadow     boolean NOT NULL,
+  event_hash bigint NOT NULL,
+  key        text NOT NULL,
+  version    bigint NOT NULL,
+  since      timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (worker_id, stream_id, sequence, shadow)
+);
+
+-- Events that were published again at a later place: for the expiry of marks they count by their first publication.
+CREATE TABLE cutover.copies (
+  stream       text NOT NULL,
+  published_at timestamptz NOT NULL,               -- none of the originals is older; '-infinity': unknown
+  written_at   timestamptz NOT NULL DEFAULT now(),
+  gone_at      timestamptz                         -- by then all copies had left the outbox
+);
+
 -- Advisory lock classes; the second number is a worker, a shard or a hash.
 CREATE FUNCTION cutover.lock_class_worker() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1668641901';
 CREATE FUNCTION cutover.lock_class_instance() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1668641902';
 CREATE FUNCTION cutover.lock_class_relay() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1668641903';
 CREATE FUNCTION cutover.lock_class_upkeep() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1668641904';
 
--- Makes a worker known; harmless when it is.
-CREATE FUNCTION cutover.register_worker(p_worker text) RETURNS smallint
+-- Makes a worker known; harmless when it is. p_ordered: true declares that its events need the order of their versions, once
+-- and for all.
+CREATE FUNCTION cutover.register_worker(p_worker text, p_ordered boolean DEFAULT false) RETURNS smallint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_id smallint;
+  v_ordered boolean;
 BEGIN
-  SELECT worker_id INTO v_id FROM cutover.workers WHERE worker = p_worker;
+  SELECT worker_id, ordered INTO v_id, v_ordered FROM cutover.workers WHERE worker = p_worker;
   IF NOT FOUND THEN
-    INSERT INTO cutover.workers (worker) VALUES (p_worker) ON CONFLICT DO NOTHING;
-    SELECT worker_id INTO v_id FROM cutover.workers WHERE worker = p_worker;
+    INSERT INTO cutover.workers (worker, ordered) VALUES (p_worker, p_ordered) ON CONFLICT DO NOTHING;
+    SELECT worker_id, ordered INTO v_id, v_ordered FROM cutover.workers WHERE worker = p_worker;
+  END IF;
+  IF p_ordered AND NOT v_ordered THEN
+    UPDATE cutover.workers SET ordered = true WHERE worker_id = v_id;
   END IF;
   RETURN v_id;
 END $$;

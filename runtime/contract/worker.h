@@ -77,6 +77,9 @@ struct WorkerSpec {
   std::vector<LaneSpec> lanes;
   std::vector<EventType> events;
   std::size_t concurrency = 1;  // threads; events are spread over them by key
+  // The events of one key are applied in order of `Subject::version`, which then grows by exactly one, whoever applied the
+  // earlier ones; what comes too early waits.
+  bool ordered = false;
   // Called once per thread.
   std::function<std::unique_ptr<Worker>()> make;
   std::vector<Chore> chores;

@@ -52,7 +52,7 @@ bool is_deployment_fault(const std::string& sqlstate) {
 
 // Totals of one transaction, added to the metrics after its commit.
 struct Tally {
-  int applied = 0, duplicates = 0, not_owned = 0, not_addressed = 0, retried = 0, reused = 0;
+  int applied = 0, duplicates = 0, not_owned = 0, not_addressed = 0, retried = 0, deferred = 0, reused = 0;
   std::vector<std::string> dead_kinds;
   std::vector<double> latencies;  // seconds from publish to commit
 };
@@ -133,6 +133,8 @@ void BatchEngine::State::parse(Item& item) {
   if (const Event* event = item.event()) {
     item.claim.event_id = event->event_id;
     item.claim.key = event->key;
+    // What is not listed has its place in the order, too; a copy for another worker has one there only.
+    if (!for_another) item.claim.version = event->subject.version;
     item.addressed = !for_another && events.contains(event->event_name);
     if (item.addressed) {
       item.claim.tenant_scope = event->tenant_scope;
@@ -328,6 +330,15 @@ void BatchEngine::State::pass(BatchTransaction& tx, Items batch, const std::vect
     Item& item = *batch[i];
     if (claims[i] == Claim::skip) ++tally.not_owned;
     if (claims[i] == Claim::settled) ++tally.duplicates;
+    if (claims[i] == Claim::wait) {
+      answers[i].retry = std::max(answers[i].retry.value_or(options.wait_for_predecessor), options.wait_for_predecessor);
+      ++tally.deferred;
+    }
+    if (claims[i] == Claim::gap) {
+      letter(tx, item, "gap", "version " + std::to_string(item.claim.version) + " came, and an earlier one stayed missing",
+             item.past.attempts, tally);
+      settlements[i] = Settlement::dead_letter;
+    }
     if (claims[i] == Claim::reused) {
       ++tally.reused;
       log_error("the broker reused a sequence: it lost messages that were settled",
@@ -439,6 +450,7 @@ void BatchEngine::State::finish(Items batch, const std::vector<Answer>& answers,
   m.not_owned.add(tally.not_owned);
   m.not_addressed.add(tally.not_addressed);
   m.retried.add(tally.retried);
+  m.deferred.add(tally.deferred);
   m.reused_places.add(tally.reused);
   for (const std::string& kind : tally.dead_kinds) m.dead_lettered.add(kind);
   m.batch_events.observe(static_cast<double>(batch.size()));

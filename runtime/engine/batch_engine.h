@@ -22,6 +22,7 @@ struct BatchOptions {
   EnvelopeLimits limits;
   int lone_crashes_max = 3;       // dead letter after that many deaths of a process with the event alone in its batch
   int conflict_retries_max = 3;   // times a whole batch is tried again before it is split
+  std::chrono::milliseconds wait_for_predecessor{250};  // delay of an event whose earlier version is missing
   int all_failed_rounds_max = 3;  // times that "everything failed" is blamed on the dependency while it answers probes
 };
 

@@ -65,6 +65,7 @@ struct LaneState {
   std::string detail;         // a sentence for an operator, empty while running
   std::uint64_t pending = 0;  // not yet delivered, as last reported
   std::uint64_t ack_pending = 0;
+  std::uint64_t ack_floor = 0;  // stream sequence up to which everything of the lane is acknowledged, as last reported
 };
 
 // Durable consumers of one worker on one connection.
@@ -162,6 +163,7 @@ struct ClaimItem {
   std::string_view key;              // Cutover-Key, else subject_id, else empty
   std::string_view tenant_scope;
   std::string_view idempotency_key;  // empty: takes no mark (malformed, not addressed)
+  std::int64_t version = 0;          // of the subject; 0: unknown, the event has no place in an order
   std::int64_t replay_plan = 0;      // 0: not a replay
 };
 
@@ -172,6 +174,8 @@ enum class Claim : char {
   duplicate = 'd',  // the key was applied before: settle as duplicate
   settled = '=',    // this place was settled before: only the ack was lost
   reused = 'u',     // ours and marked, but the sequence was settled with another event id: alert
+  wait = 'w',       // ordered workers: an earlier version is missing; given back for a moment, no attempt
+  gap = 'g',        // ordered workers: it stayed missing; marked, to become a dead letter
   none = '-',       // nothing to do here (shadow only)
 };
 
@@ -196,7 +200,7 @@ struct DeadLetterRecord {
   ClaimItem item;
   std::string_view event_name;  // empty when it could not be read
   std::string lane;
-  std::string kind;   // malformed | unsupported_version | rejected | transient | crash_suspect
+  std::string kind;   // malformed | unsupported_version | rejected | transient | crash_suspect | gap
   std::string error;  // for an operator, at most 2 KiB, no payload
   int attempts = 0;
   std::optional<Instant> first_failed_at;

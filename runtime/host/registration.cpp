@@ -34,7 +34,8 @@ std::string host_name() {
 
 Registration::Registration(const Settings& settings, const std::string& instance, const BuildInfo& build,
                            const std::vector<std::string>& workers, Health& health)
-    : instance_(instance),
+    : settings_(settings),
+      instance_(instance),
       build_(build),
       workers_(workers),
       health_(health),
@@ -64,7 +65,7 @@ void Registration::start(Deadline deadline) {
                        std::to_string(kSchemaVersion) + ". Do: deploy the migrations of this build (scripts/migrate)");
     health_.set_check("schema", true, "version " + std::to_string(version));
     for (const std::string& worker : workers_)
-      connection_.run("SELECT cutover.register_worker($1::text)", {std::string_view(worker)});
+      connection_.run("SELECT cutover.register_worker($1::text, $2::boolean)", {std::string_view(worker), settings_.worker(worker).ordered});
     connection_.run("SELECT pg_advisory_lock_shared(cutover.lock_class_instance(), hashtext($1::text))", {std::string_view(instance_)});
     locked_generation_ = connection_.generation();
   } catch (const StatementError& e) {
@@ -119,6 +120,9 @@ void Registration::beat(const std::vector<std::unique_ptr<WorkerProcess>>& worke
       for (const Origin& origin : report.without_backlog)
         connection_.run("SELECT cutover.note_no_backlog($1::text, 'worker', $2::text, $3::bigint::integer)",
                         {std::string_view(worker->name()), std::string_view(origin.stream), std::int64_t{origin.incarnation}});
+      for (const auto& [origin, below] : report.settled_below)
+        connection_.run("SELECT cutover.note_settled_below($1::text, 'worker', $2::text, $3::bigint::integer, $4::bigint)",
+                        {std::string_view(worker->name()), std::string_view(origin.stream), std::int64_t{origin.incarnation}, below});
     } catch (const std::exception& e) {
       log_warn("this process could not be noted in cutover.instances", {{"error", e.what()}});
     }

@@ -17,7 +17,7 @@ namespace cutover {
 class WorkerProcess;
 
 // This process in the database: schema check, cutover.instances, and the advisory lock that tells other processes that it
-// lives. Main thread only, but for `incarnation`.
+// lives. Main thread only, but for `incarnation`. The settings outlive it.
 class Registration {
  public:
   Registration(const Settings& settings, const std::string& instance, const BuildInfo& build,
@@ -35,6 +35,7 @@ class Registration {
   void connect();
   void write_row(const std::string& worker, bool ready, const std::string& detail);
 
+  const Settings& settings_;
   const std::string instance_;
   const BuildInfo build_;
   const std::vector<std::string> workers_;

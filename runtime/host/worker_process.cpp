@@ -1,6 +1,8 @@
 #include "runtime/host/worker_process.h"
 
 #include <condition_variable>
+#include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
@@ -235,6 +237,7 @@ WorkerProcess::Report WorkerProcess::report() const {
   report.refusal = loop_->refusal();
   nlohmann::json detail;
   std::set<std::pair<std::string, int>> idle, busy;
+  std::map<std::pair<std::string, int>, std::int64_t> below;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     LaneState state = source_->state(i);
     LaneMetrics& m = parts_.metrics.lane(name(), lanes_[i].spec.name);
@@ -247,10 +250,16 @@ WorkerProcess::Report WorkerProcess::report() const {
                                             {"pending", state.pending}, {"ack_pending", state.ack_pending},
                                             {"stream", lanes_[i].spec.stream}};
     if (lanes_[i].replay) continue;
-    (up && state.pending == 0 ? idle : busy).insert({lanes_[i].origin.stream, lanes_[i].origin.incarnation});
+    const std::pair<std::string, int> place{lanes_[i].origin.stream, lanes_[i].origin.incarnation};
+    (up && state.pending == 0 ? idle : busy).insert(place);
+    bool done = up && state.pending == 0 && state.ack_pending == 0;
+    std::int64_t first = done ? std::numeric_limits<std::int64_t>::max() : up ? static_cast<std::int64_t>(state.ack_floor) + 1 : 0;
+    auto [lowest, is_new] = below.emplace(place, first);
+    if (!is_new) lowest->second = std::min(lowest->second, first);
   }
   for (const auto& origin : idle)
     if (!busy.contains(origin)) report.without_backlog.push_back({origin.first, origin.second});
+  for (const auto& [place, first] : below) report.settled_below.push_back({{place.first, place.second}, first});
   report.detail = detail.dump();
   return report;
 }

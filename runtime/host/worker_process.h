@@ -62,6 +62,8 @@ class WorkerProcess {
     std::string refusal;         // empty: the claim is not refused
     std::string detail;          // JSON for cutover.instances
     std::vector<Origin> without_backlog;
+    // First sequence that may not be acknowledged yet, of what is in the stream; the largest integer for none.
+    std::vector<std::pair<Origin, std::int64_t>> settled_below;
   };
 
   explicit WorkerProcess(Parts parts);

@@ -127,7 +127,8 @@ void LanePull::stop_for_ever(const ConsumerCheck::Recreated& lives) {
 void LanePull::note_consumer(const json& info) {
   state_.pending = info.value("num_pending", std::uint64_t{0});
   state_.ack_pending = info.value("num_ack_pending", std::uint64_t{0});
-  check_.settled_through(info.value(json::json_pointer("/ack_floor/stream_seq"), std::uint64_t{0}));
+  state_.ack_floor = info.value(json::json_pointer("/ack_floor/stream_seq"), std::uint64_t{0});
+  check_.settled_through(state_.ack_floor);
   std::string created = info.value("created", std::string());
   if (created != consumer_created_) consumer_sequence_ = 0;  // another life of the consumer: it counts from 1
   consumer_created_ = std::move(created);

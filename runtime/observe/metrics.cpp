@@ -73,6 +73,8 @@ LaneMetrics make_lane(const Series& s) {
           s.counter("cutover_events_not_addressed_total", "Events of a name that the worker does not list"),
       .retried =
           s.counter("cutover_events_retried_total", "Events given back with a delay; each is one attempt"),
+      .deferred =
+          s.counter("cutover_events_deferred_total", "Events given back until their predecessor is applied"),
       .handed_back = s.counter("cutover_events_handed_back_total", "Unstarted events given back at shutdown"),
       .reused_places =
           s.counter("cutover_events_reused_place_total", "Settled sequences that came with another event id"),

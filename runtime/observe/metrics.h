@@ -73,6 +73,7 @@ struct LaneMetrics {
   Counter not_owned;      // the other side's
   Counter not_addressed;  // an event name that the worker does not list
   Counter retried;        // given back with a delay
+  Counter deferred;       // given back because an earlier version of their aggregate is missing
   Counter handed_back;    // given back at once at shutdown
   Counter reused_places;  // a settled sequence that arrived with another event id: alert
   Counter rolled_back;    // batches that threw

@@ -14,10 +14,11 @@ constexpr std::string_view kShadowPath = "shadow, public";
 
 constexpr std::string_view kClaim = R"sql(
 SELECT serving, shadow FROM cutover.claim($1::text, 'worker', $2::text, $3::text, $4::bigint::integer,
-  $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[]))sql";
+  $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[]))sql";
 
 constexpr std::string_view kSettle = R"sql(
-SELECT cutover.settle($1::text, $2::text, $3::text, $4::bigint::integer, $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::text))sql";
+SELECT cutover.settle($1::text, $2::text, $3::text, $4::bigint::integer, $5::bigint[], $6::text[], $7::text[], $8::text[],
+  $9::bigint[], $10::bigint[], $11::text))sql";
 
 constexpr std::string_view kOutbox = R"sql(
 INSERT INTO cutover.outbox (message_id, event_id, subject, key, payload, headers, priority, available_at, timer_key, schedule, worker_id)
@@ -134,10 +135,11 @@ Claims PgBatchTransaction::claim(const Origin& origin, std::span<const ClaimItem
   std::size_t mark_bytes = 0;
   for (const ClaimItem& item : items) mark_bytes += item.tenant_scope.size() + 1 + item.idempotency_key.size();
   mark_text_.reserve(mark_bytes);  // so that the views into it stay valid
-  for (auto* numbers : {&sequences_, &plans_}) numbers->reserve(items.size());
+  for (auto* numbers : {&sequences_, &versions_, &plans_}) numbers->reserve(items.size());
   for (auto* texts : {&event_ids_, &keys_, &marks_}) texts->reserve(items.size());
   for (const ClaimItem& item : items) {
     sequences_.push_back(static_cast<std::int64_t>(item.sequence));
+    versions_.push_back(item.version);
     plans_.push_back(item.replay_plan);
     event_ids_.push_back(present(item.event_id));
     keys_.push_back(present(item.key));
@@ -150,7 +152,8 @@ Claims PgBatchTransaction::claim(const Origin& origin, std::span<const ClaimItem
       kClaim, {std::string_view(identity_.worker), std::string_view(identity_.instance), std::string_view(origin_.stream),
                std::int64_t{origin_.incarnation}, std::span<const std::int64_t>(sequences_),
                std::span<const std::string_view>(event_ids_), std::span<const std::string_view>(keys_),
-               std::span<const std::string_view>(marks_), std::span<const std::int64_t>(plans_)});
+               std::span<const std::string_view>(marks_), std::span<const std::int64_t>(versions_),
+               std::span<const std::int64_t>(plans_)});
   return {to_claims(rows->text(0, 0)), to_claims(rows->text(0, 1))};
 }
 
@@ -195,7 +198,8 @@ void PgBatchTransaction::settle(std::span<const Settlement> settlements) {
   connection_.queue(kSettle, {std::string_view(identity_.worker), std::string_view(shadow_ ? "shadow" : "worker"),
                               std::string_view(origin_.stream), std::int64_t{origin_.incarnation},
                               std::span<const std::int64_t>(sequences_), std::span<const std::string_view>(event_ids_),
-                              std::span<const std::string_view>(marks_), std::span<const std::int64_t>(plans_),
+                              std::span<const std::string_view>(keys_), std::span<const std::string_view>(marks_),
+                              std::span<const std::int64_t>(versions_), std::span<const std::int64_t>(plans_),
                               std::string_view(classes)});
 }
 

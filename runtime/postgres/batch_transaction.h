@@ -48,7 +48,7 @@ class PgBatchTransaction final : public BatchTransaction {
   bool shadow_ = false;
   bool outgoing_ = false;
   Origin origin_;
-  std::vector<std::int64_t> sequences_, plans_;
+  std::vector<std::int64_t> sequences_, versions_, plans_;
   std::vector<std::string_view> event_ids_, keys_, marks_;
   std::string mark_text_;  // what marks_ point into: tenant, U+001F, idempotency key of each
   std::vector<OutboxRow> outbox_;

@@ -63,7 +63,7 @@ TEST_CASE("each role reads and calls what its work needs, and no more", "[ledger
   Roles roles;
   CHECK(roles.state("cutover_worker", "SELECT cutover.rotate_marks(1000000)") == "");
   CHECK(roles.state("cutover_monolith", "SELECT cutover.rotate_marks(1000000)") == kDenied);
-  CHECK(roles.state("cutover_relay", "SELECT cutover.claim('search-projector', 'worker', 'i', 'S', 1, '{1}', '{a}', '{k}', '{m}', '{0}')") == kDenied);
+  CHECK(roles.state("cutover_relay", "SELECT cutover.claim('search-projector', 'worker', 'i', 'S', 1, '{1}', '{a}', '{k}', '{m}', '{1}', '{0}')") == kDenied);
   CHECK(roles.state("cutover_operator", "SELECT * FROM cutover.settlements") == "");
   CHECK(roles.state("cutover_relay", "UPDATE cutover.outbox SET published_at = now()") == "");
   CHECK(roles.state("cutover_relay", "SELECT pg_try_advisory_xact_lock(cutover.lock_class_relay(), 1)") == "");

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log"
+	"math"
 	"sync"
 	"time"
 
@@ -33,6 +34,8 @@ func (t *Tally) count(lane string, outcome gate.Outcome) {
 		name = "skipped"
 	case gate.Settled:
 		name = "settled_before"
+	case gate.Wait:
+		name = "waiting"
 	}
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
@@ -95,7 +98,7 @@ func (c *Consumer) report(ctx context.Context) error {
 // progress asks the broker how far each lane is, and records for each stream the time before which all is settled.
 func (c *Consumer) progress(ctx context.Context) (map[string]laneReport, error) {
 	lanes := map[string]laneReport{}
-	settled := map[string]time.Time{}
+	settled, below := map[string]time.Time{}, map[string]int64{}
 	for _, lane := range c.Lanes {
 		if err := c.prepare(ctx, lane); err != nil {
 			return lanes, err
@@ -106,11 +109,15 @@ func (c *Consumer) progress(ctx context.Context) (map[string]laneReport, error) 
 			return lanes, err
 		}
 		lanes[lane.Name] = laneReport{info.NumPending, info.NumAckPending}
-		through := asked
+		through, first := asked, int64(math.MaxInt64)
 		if info.NumPending > 0 || info.NumAckPending > 0 {
 			if through, err = c.publishedAt(lane.Stream, info.AckFloor.Stream+1); err != nil {
 				return lanes, err
 			}
+			first = int64(info.AckFloor.Stream) + 1
+		}
+		if lowest, any := below[lane.Stream]; !any || first < lowest {
+			below[lane.Stream] = first
 		}
 		if known, any := settled[lane.Stream]; !any || through.Before(known) {
 			settled[lane.Stream] = through
@@ -118,6 +125,9 @@ func (c *Consumer) progress(ctx context.Context) (map[string]laneReport, error) 
 	}
 	for stream, through := range settled {
 		if err := c.Gate.SettledBefore(ctx, c.Database, stream, c.incarnation(stream), through); err != nil {
+			return lanes, err
+		}
+		if err := c.Gate.SettledBelow(ctx, c.Database, stream, c.incarnation(stream), below[stream]); err != nil {
 			return lanes, err
 		}
 	}

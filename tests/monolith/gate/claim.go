@@ -20,6 +20,8 @@ const (
 	Duplicate Answer = "d" // the same work, published at another place
 	Settled   Answer = "=" // this very delivery was settled before
 	Reused    Answer = "u" // to be applied, but the broker gave the sequence of another event to it
+	Wait      Answer = "w" // an earlier version of its subject is missing: again soon, it is no attempt
+	Missing   Answer = "g" // it stayed missing: a dead letter of kind gap
 )
 
 // Class is how an event was settled.
@@ -72,6 +74,14 @@ func (g *Gate) idempotencyKey(m *Message) *string {
 	return &key
 }
 
+// version is that of the subject, 0 where the event has no place in an order: unreadable, or a copy for another worker.
+func (g *Gate) version(m *Message) int64 {
+	if to := m.Header.Get("Cutover-For"); to != "" && to != g.Worker || m.malformed != nil {
+		return 0
+	}
+	return m.event.Subject.Version
+}
+
 // Claim asks whose the event is and marks it; the first statement of the transaction, which must be READ COMMITTED.
 func (g *Gate) Claim(ctx context.Context, tx pgx.Tx, m *Message) (Answer, error) {
 	serving, err := g.claim(ctx, tx, []*Message{m})
@@ -79,7 +89,7 @@ func (g *Gate) Claim(ctx context.Context, tx pgx.Tx, m *Message) (Answer, error)
 		return "", err
 	}
 	switch answer := Answer(serving); answer {
-	case Apply, Skip, Duplicate, Settled, Reused:
+	case Apply, Skip, Duplicate, Settled, Reused, Wait, Missing:
 		return answer, nil
 	}
 	return "", fmt.Errorf("cutover.claim answered %q, which this build does not know", serving)
@@ -87,16 +97,16 @@ func (g *Gate) Claim(ctx context.Context, tx pgx.Tx, m *Message) (Answer, error)
 
 // claim asks about messages of one stream, in order of sequence.
 func (g *Gate) claim(ctx context.Context, tx pgx.Tx, batch []*Message) (serving string, err error) {
-	sequences, plans := make([]int64, len(batch)), make([]int64, len(batch))
+	sequences, versions, plans := make([]int64, len(batch)), make([]int64, len(batch)), make([]int64, len(batch))
 	eventIDs, keys := make([]string, len(batch)), make([]string, len(batch))
 	idempotencyKeys := make([]*string, len(batch))
 	for i, m := range batch {
-		sequences[i], plans[i] = m.Sequence, m.ReplayPlan
+		sequences[i], versions[i], plans[i] = m.Sequence, g.version(m), m.ReplayPlan
 		eventIDs[i], keys[i], idempotencyKeys[i] = m.eventID(), m.Key(), g.idempotencyKey(m)
 	}
-	err = tx.QueryRow(ctx, "SELECT serving FROM cutover.claim($1, 'monolith', $2, $3, $4, $5, $6, $7, $8, $9)",
+	err = tx.QueryRow(ctx, "SELECT serving FROM cutover.claim($1, 'monolith', $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 		g.Worker, g.Instance, batch[0].Stream, batch[0].Incarnation, sequences, eventIDs, keys,
-		idempotencyKeys, plans).Scan(&serving)
+		idempotencyKeys, versions, plans).Scan(&serving)
 	return serving, err
 }
 
@@ -117,10 +127,9 @@ func (g *Gate) SkipAll(ctx context.Context, database *pgxpool.Pool, batch []*Mes
 
 // Settle says how it ended; the last statement of the transaction.
 func (g *Gate) Settle(ctx context.Context, tx pgx.Tx, m *Message, class Class) error {
-	_, err := tx.Exec(ctx, "SELECT cutover.settle($1, 'monolith', $2, $3, $4, $5, $6, $7, $8)",
-		g.Worker, m.Stream, m.Incarnation, []int64{m.Sequence}, []string{m.eventID()},
-		[]*string{g.idempotencyKey(m)},
-		[]int64{m.ReplayPlan}, string(class))
+	_, err := tx.Exec(ctx, "SELECT cutover.settle($1, 'monolith', $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		g.Worker, m.Stream, m.Incarnation, []int64{m.Sequence}, []string{m.eventID()}, []string{m.Key()},
+		[]*string{g.idempotencyKey(m)}, []int64{g.version(m)}, []int64{m.ReplayPlan}, string(class))
 	return err
 }
 

@@ -18,6 +18,7 @@ const (
 	UnsupportedVersion = "unsupported_version"
 	Rejected           = "rejected"
 	Transient          = "transient"
+	Gap                = "gap" // an earlier version of its subject stayed missing
 )
 
 // DeadLetter gives the event up: a row and a message for stream DLQ. The caller settles the event as DeadLettered in the

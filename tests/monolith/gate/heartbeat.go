@@ -99,6 +99,15 @@ func (h *Heart) Stop(ctx context.Context) error {
 	return err
 }
 
+// SettledBelow records that everything of a stream below a sequence is acknowledged on this side, of what is there now;
+// math.MaxInt64 when nothing is left.
+func (g *Gate) SettledBelow(ctx context.Context, database *pgxpool.Pool, stream string, incarnation int,
+	sequence int64) error {
+	_, err := database.Exec(ctx, "SELECT cutover.note_settled_below($1, 'monolith', $2, $3, $4)", g.Worker, stream,
+		incarnation, sequence)
+	return err
+}
+
 // SettledBefore records that everything of a stream published before a time is settled on this side: marks may expire.
 func (g *Gate) SettledBefore(ctx context.Context, database *pgxpool.Pool, stream string, incarnation int,
 	at time.Time) error {

@@ -109,19 +109,20 @@ func TestTheClaimHandsOverPlaceKeyAndMark(t *testing.T) {
 		message *Message
 		id, key string
 		mark    *string
+		version int64
 	}{
-		"an event": {delivered(t, "profile.updated", nil, data), event.ID, "4711", &mark},
+		"an event": {delivered(t, "profile.updated", nil, data), event.ID, "4711", &mark, 3},
 		"for another worker": {delivered(t, "profile.updated",
-			nats.Header{"Cutover-For": {"score-orchestrator"}}, data), event.ID, "4711", nil},
+			nats.Header{"Cutover-For": {"score-orchestrator"}}, data), event.ID, "4711", nil, 0},
 		"for this worker": {delivered(t, "profile.updated",
-			nats.Header{"Cutover-For": {"search-projector"}}, data), event.ID, "4711", &mark},
+			nats.Header{"Cutover-For": {"search-projector"}}, data), event.ID, "4711", &mark, 3},
 		"malformed, with header": {delivered(t, "profile.updated", nats.Header{"Cutover-Key": {"k"}},
-			[]byte("{")), "", "k", nil},
+			[]byte("{")), "", "k", nil, 0},
 	} {
 		tx := &asked{answer: "a"}
 		answer, err := g.Claim(context.Background(), tx, c.message)
 		want := []interface{}{"search-projector", "m1", "CORE", 2, []int64{4242}, []string{c.id},
-			[]string{c.key}, []*string{c.mark}, []int64{0}}
+			[]string{c.key}, []*string{c.mark}, []int64{c.version}, []int64{0}}
 		if err != nil || answer != Apply || !reflect.DeepEqual(tx.arguments, want) {
 			t.Errorf("%s: %v %v\n got %v\nwant %v", name, answer, err, tx.arguments, want)
 		}

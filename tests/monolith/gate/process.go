@@ -42,6 +42,7 @@ const (
 	retryFirst   = time.Second
 	retryFactor  = 5
 	conflictsMax = 5
+	waitDelay    = 250 * time.Millisecond // for an earlier version
 )
 
 // Process takes one delivery through claim, handler and settlement in one transaction. Ack or negative ack follow its
@@ -83,6 +84,15 @@ func (g *Gate) transaction(ctx context.Context, database *pgxpool.Pool, m *Messa
 		switch outcome.Answer {
 		case Skip, Settled:
 			return nil
+		case Wait:
+			outcome.RetryAfter = waitDelay
+			return nil
+		case Missing:
+			outcome.Class = DeadLettered
+			if err := g.DeadLetter(ctx, tx, m, Gap, fmt.Sprintf("version %d came, and an earlier one stayed missing",
+				m.event.Subject.Version), 0); err != nil {
+				return blame(tx, err)
+			}
 		case Duplicate:
 			outcome.Class = Duplicated
 		default:
@@ -153,7 +163,9 @@ func (g *Gate) fail(ctx context.Context, database *pgxpool.Pool, m *Message, cau
 	if err != nil {
 		return outcome, fmt.Errorf("%w (the event failed before: %v)", err, cause)
 	}
-	outcome.RetryAfter = retry
+	if retry > 0 {
+		outcome.RetryAfter = retry
+	}
 	return outcome, nil
 }
 
