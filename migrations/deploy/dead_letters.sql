@@ -59,6 +59,8 @@ DECLARE
   v_entry jsonb;
   v_new boolean;
   v_first timestamptz := coalesce(p_first_failed_at, now());
+  -- With its headers beside it, the largest message that a broker takes (1 MiB unless told otherwise) would be refused.
+  v_large boolean := octet_length(p_payload) + octet_length(p_headers::text) > 900 * 1024;
 BEGIN
   SELECT worker_id INTO STRICT v_worker_id FROM cutover.workers WHERE worker = p_worker;
   SELECT stream_id INTO STRICT v_stream_id FROM cutover.streams WHERE stream = p_stream AND incarnation = p_incarnation;
@@ -80,17 +82,24 @@ BEGIN
       format('dlq:%s%s:%s:%s:%s:%s', CASE WHEN p_shadow THEN 'shadow:' ELSE '' END, p_worker, p_stream, p_incarnation,
              p_sequence, cutover.event_hash(p_event_id)),
       format('%sdlq.%s.%s', CASE WHEN p_shadow THEN 'shadow.' ELSE '' END, p_worker, p_lane),
-      p_key, p_payload,
-      jsonb_build_object(
+      -- A key of its own: letters wait for nothing, and nothing waits for them.
+      format('dlq:%s:%s:%s:%s', p_worker, p_stream, p_incarnation, p_sequence),
+      CASE WHEN v_large THEN '' ELSE p_payload END,
+      jsonb_strip_nulls(jsonb_build_object(
         'Cutover-Origin-Stream', p_stream, 'Cutover-Origin-Incarnation', p_incarnation::text,
         'Cutover-Origin-Sequence', p_sequence::text, 'Cutover-Origin-Subject', p_subject,
         'Cutover-Origin-Consumer', p_worker || '-' || p_lane,
         'Cutover-Origin-Time', to_char(p_published_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        'Cutover-Origin-Headers', p_headers::text,
+        'Cutover-Origin-Key', p_key,
+        'Cutover-Origin-Headers', CASE WHEN NOT v_large THEN p_headers::text END,
+        'Cutover-Omitted', CASE WHEN v_large THEN 'payload and headers: read cutover.dead_letters' END,
+        'traceparent', (SELECT h ->> 1 FROM jsonb_array_elements(p_headers) h WHERE h ->> 0 = 'traceparent' LIMIT 1),
+        'tracestate', (SELECT h ->> 1 FROM jsonb_array_elements(p_headers) h WHERE h ->> 0 = 'tracestate' LIMIT 1),
         'Cutover-Attempts', p_attempts::text,
         'Cutover-First-Failure', to_char(v_first AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         'Cutover-Last-Failure', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        'Cutover-Failure-Kind', p_kind, 'Cutover-Error', regexp_replace(p_error, '[[:cntrl:]]+', ' ', 'g'), 'Cutover-Instance', p_instance, 'Cutover-Build', p_build),
+        'Cutover-Failure-Kind', p_kind, 'Cutover-Error', regexp_replace(p_error, '[[:cntrl:]]+', ' ', 'g'),
+        'Cutover-Instance', p_instance, 'Cutover-Build', p_build)),
       v_worker_id);
   END IF;
 END $$;
