@@ -88,8 +88,8 @@ void Connection::connect() {
   std::string timeout = std::to_string(std::max<long>(2, options_.connect_timeout.count() / 1000));
   std::string user_timeout = std::to_string(options_.connect_timeout.count());
   std::string settings = "-c statement_timeout=" + std::to_string(options_.statement_timeout.count()) +
-                         " -c idle_in_transaction_session_timeout=60000 -c datestyle=ISO -c timezone=UTC";
-  // A plan that was right for the first call is right for the millionth: tables only grow by rows.
+                         " -c idle_in_transaction_session_timeout=60000 -c datestyle=ISO -c timezone=UTC -c jit=off";
+  // Every statement here is short: compiling its plan would take longer than running it.
   const char* keys[] = {"dbname", "application_name", "connect_timeout", "tcp_user_timeout", "keepalives_idle",
                         "keepalives_interval", "keepalives_count", "options", "client_encoding",
                         options_.password.empty() ? nullptr : "password", nullptr};
