@@ -48,8 +48,8 @@ class ConsumerLoop {
   // Drains without a limit.
   ~ConsumerLoop();
 
-  // Stops fetching, lets running batches finish, hands back what was not begun, and waits until acks are out.
-  // Returns false when the deadline passed first: then end the process, redelivery is safe.
+  // Stops fetching, lets running batches finish, hands back what was not begun, and waits up to 5 s until acks are out.
+  // Returns false when the deadline passed before the batches ended: then end the process, redelivery is safe.
   bool drain(Deadline deadline);
   // Why the loop refuses to work (another incarnation, an unknown worker); empty while it works.
   std::string refusal() const;
