@@ -132,6 +132,7 @@ TEST_CASE("turning the slots over gives way to a batch in flight within its limi
   // The idle slot still holds a mark: it is merged before the next turn.
   CHECK(meeting.db.value("SELECT cutover.rotate_marks(0)") == "f");
   CHECK(meeting.db.value("SELECT cutover.merge_marks(100)") == "1");
+  CHECK(meeting.db.value("SELECT idle_empty FROM cutover.mark_slot") == "t");
   CHECK(meeting.db.value("SELECT cutover.rotate_marks(0)") == "t");
 }
 
