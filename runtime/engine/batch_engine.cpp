@@ -6,10 +6,9 @@
 #include <thread>
 #include <unordered_map>
 
+#include "runtime/engine/claim_item.h"
 #include "runtime/engine/worker_transaction.h"
 #include "runtime/event/event_arena.h"
-#include "runtime/event/field_rules.h"
-#include "runtime/event/json_text.h"
 #include "runtime/observe/log.h"
 
 namespace cutover {
@@ -56,11 +55,6 @@ struct Tally {
   std::vector<std::string> dead_kinds;
   std::vector<double> latencies;  // seconds from publish to commit
 };
-
-// Bytes of a header as an id: none when no text column could hold them.
-std::string_view text_or_nothing(std::string_view bytes) {
-  return has_control_character(bytes) || find_bad_utf8(bytes) ? std::string_view() : bytes;
-}
 
 double seconds(auto duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -126,27 +120,11 @@ void BatchEngine::State::parse(Item& item) {
   input.tracestate = m.header("tracestate");
   input.place = {origin->stream, origin->incarnation, item.sequence};
   item.parsed = parser.parse(input, arena);
-  item.claim.sequence = item.sequence;
+  const Event* event = item.event();
+  const ClaimQuestion question = claim_question(m, item.parsed, item.sequence, spec.name, event && events.contains(event->event_name));
+  item.claim = question.item;
+  item.addressed = question.addressed;
   if (lane->replay) item.claim.replay_plan = static_cast<std::int64_t>(number(m.header("Cutover-Plan")));
-  std::string_view addressee = m.header("Cutover-For");
-  bool for_another = !addressee.empty() && addressee != spec.name;
-  if (const Event* event = item.event()) {
-    item.claim.event_id = event->event_id;
-    item.claim.key = event->key;
-    // What is not listed has its place in the order, too; a copy for another worker has one there only.
-    if (!for_another) item.claim.version = event->subject.version;
-    item.addressed = !for_another && events.contains(event->event_name);
-    if (item.addressed) {
-      item.claim.tenant_scope = event->tenant_scope;
-      item.claim.idempotency_key = event->idempotency_key;
-    }
-  } else {
-    const Malformed& bad = std::get<Malformed>(item.parsed);
-    // Without a readable id the message id tells one event from another.
-    item.claim.event_id = bad.event_id.empty() ? text_or_nothing(m.header("Nats-Msg-Id")) : bad.event_id;
-    item.claim.key = bad.key;
-    item.addressed = !for_another;
-  }
 }
 
 // Drops what is stale and all but the latest delivery of a sequence; parses the rest, in order of sequence.

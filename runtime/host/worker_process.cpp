@@ -13,6 +13,7 @@
 #include "runtime/host/registration.h"
 #include "runtime/observe/log.h"
 #include "runtime/policy/schedule.h"
+#include "runtime/policy/vectors.h"
 #include "runtime/postgres/ledger_upkeep.h"
 #include "runtime/postgres/transaction_source.h"
 
@@ -260,6 +261,7 @@ WorkerProcess::Report WorkerProcess::report() const {
   for (const auto& origin : idle)
     if (!busy.contains(origin)) report.without_backlog.push_back({origin.first, origin.second});
   for (const auto& [place, first] : below) report.settled_below.push_back({{place.first, place.second}, first});
+  detail["vectors"] = vectors_hash();
   report.detail = detail.dump();
   return report;
 }

@@ -4,6 +4,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "fixtures/event_draft.h"
 #include "fixtures/ledger_session.h"
@@ -268,16 +269,16 @@ TEST_CASE("a stream with another creation time is refused by name", "[ledger]") 
 
 TEST_CASE("bucket() agrees with the shared vectors", "[ledger]") {
   TestDatabase db;
-  std::ifstream file(CUTOVER_SOURCE_DIR "/tests/fixtures/bucket_vectors.tsv");
-  std::string line;
-  std::getline(file, line);
-  int vectors = 0;
-  while (std::getline(file, line)) {
-    const std::size_t first = line.find('\t'), second = line.find('\t', first + 1);
-    const std::string key = line.substr(0, first);
+  std::ifstream file(CUTOVER_SOURCE_DIR "/tests/vectors/ownership.json");
+  const nlohmann::json vectors = nlohmann::json::parse(file);
+  CHECK(vectors.at("keys").size() > 50);
+  for (const auto& vector : vectors.at("keys")) {
+    const std::string key = vector[0];
     CAPTURE(key);
-    CHECK(db.value("SELECT cutover.bucket($1)", {key}) == line.substr(second + 1));
-    ++vectors;
+    CHECK(db.value("SELECT cutover.bucket($1)", {key}) == std::to_string(vector[2].get<int>()));
   }
-  CHECK(vectors > 50);
+  for (const auto& message : vectors.at("messages")) {
+    CAPTURE(message.at("name"));
+    CHECK(db.value("SELECT cutover.bucket($1)", {message.at("key").get<std::string>()}) == std::to_string(message.at("bucket").get<int>()));
+  }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
+#include <nlohmann/json.hpp>
 
 using namespace cutover;
 
@@ -19,16 +20,11 @@ struct Vector {
 };
 
 std::vector<Vector> read_vectors() {
-  std::ifstream file(CUTOVER_SOURCE_DIR "/tests/fixtures/bucket_vectors.tsv");
+  std::ifstream file(CUTOVER_SOURCE_DIR "/tests/vectors/ownership.json");
   std::vector<Vector> vectors;
-  std::string line;
-  std::getline(file, line);
-  while (std::getline(file, line)) {
-    const std::size_t first = line.find('\t'), second = line.find('\t', first + 1);
-    vectors.push_back({line.substr(0, first),
-                       std::stoull(line.substr(first + 1, second - first - 1), nullptr, 16),
-                       std::stoi(line.substr(second + 1))});
-  }
+  const nlohmann::json all = nlohmann::json::parse(file);
+  for (const auto& key : all.at("keys"))
+    vectors.push_back({key[0], std::stoull(key[1].get<std::string>(), nullptr, 16), key[2]});
   return vectors;
 }
 

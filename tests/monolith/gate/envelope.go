@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -46,19 +46,65 @@ const EventBytesMax = 256 << 10
 // OccurredAt writes a time as the envelope has it.
 func OccurredAt(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
-// ParseEvent reads an envelope. With an error it returns what could be read, for the dead letter.
+// ParseEvent reads an envelope. With an error it returns what could be read, for the dead letter: each field that is valid
+// and appears once, and nothing of a body that is no JSON object, too large or too deep. The workers read it alike.
 func ParseEvent(message []byte) (Event, error) {
 	var event Event
 	if len(message) > EventBytesMax {
 		return event, fmt.Errorf("%d bytes, at most %d are allowed", len(message), EventBytesMax)
 	}
-	if err := json.Unmarshal(message, &event); err != nil {
+	if err := checkBytes(message); err != nil {
 		return event, fmt.Errorf("no envelope: %w", err)
 	}
-	if event.TenantScope == "" {
-		event.TenantScope = "global"
+	all, err := readMembers(message)
+	if err != nil {
+		return event, fmt.Errorf("no envelope: %w", err)
 	}
-	return event, event.check()
+	var fault error // the first
+	note := func(err error) {
+		if fault == nil && err != nil {
+			fault = err
+		}
+	}
+	text := func(m members, name string, mayBeEmpty bool, into *string) {
+		value, err := m.text(name, mayBeEmpty)
+		note(err)
+		*into = value
+	}
+	inner := func(name string) members {
+		m, err := readMembers(all.values[name])
+		if err != nil || all.repeated[name] {
+			note(fmt.Errorf("%s is no object, given once", name))
+			return members{}
+		}
+		return m
+	}
+	text(all, "event_id", false, &event.ID)
+	text(all, "event_name", false, &event.Name)
+	version, err := all.integer("event_version", 1, math.MaxInt32)
+	event.Version = int(version)
+	note(err)
+	text(all, "occurred_at", false, &event.OccurredAt)
+	text(all, "producer", false, &event.Producer)
+	actor, subject := inner("actor"), inner("subject")
+	text(actor, "actor_id", false, &event.Actor.ID)
+	text(actor, "actor_type", false, &event.Actor.Type)
+	text(subject, "subject_type", false, &event.Subject.Type)
+	text(subject, "subject_id", false, &event.Subject.ID)
+	event.Subject.Version, err = subject.integer("version", 0, math.MaxInt64)
+	note(err)
+	text(all, "correlation_id", true, &event.CorrelationID)
+	text(all, "causation_id", true, &event.CausationID)
+	text(all, "idempotency_key", false, &event.IdempotencyKey)
+	event.TenantScope = "global"
+	if _, there := all.values["tenant_scope"]; there {
+		text(all, "tenant_scope", false, &event.TenantScope)
+	}
+	if event.Payload = all.values["payload"]; len(event.Payload) == 0 || event.Payload[0] != '{' || all.repeated["payload"] {
+		note(errors.New("payload is no object, given once"))
+	}
+	note(event.check())
+	return event, fault
 }
 
 var (
@@ -66,40 +112,23 @@ var (
 	nameForm = regexp.MustCompile(`^[a-z0-9_]+\.[a-z0-9_]+$`)
 )
 
+// check empties the id and the name when they break their form.
 func (e *Event) check() error {
-	missing := make([]string, 0)
-	for _, field := range []struct {
-		name  string
-		value string
-	}{
-		{"event_id", e.ID}, {"event_name", e.Name}, {"occurred_at", e.OccurredAt}, {"producer", e.Producer},
-		{"actor.actor_type", e.Actor.Type}, {"subject.subject_type", e.Subject.Type}, {"subject.subject_id",
-			e.Subject.ID},
-		{"actor.actor_id", e.Actor.ID}, {"idempotency_key", e.IdempotencyKey},
-	} {
-		if field.value == "" {
-			missing = append(missing, field.name)
-		}
+	var err error
+	if !uuidForm.MatchString(e.ID) {
+		e.ID, err = "", errors.New("event_id is no UUID")
 	}
-	switch {
-	case len(missing) > 0:
-		return fmt.Errorf("missing or empty: %s", strings.Join(missing, ", "))
-	case !uuidForm.MatchString(e.ID):
-		return errors.New("event_id is no UUID")
-	case !nameForm.MatchString(e.Name):
-		return errors.New("event_name is not domain.entity_verb")
-	case e.Actor.Type != "user" && e.Actor.Type != "system" && e.Actor.Type != "operator" &&
-		e.Actor.Type != "business_admin":
-		return errors.New("actor_type is not user, system, operator or business_admin")
-	case e.Version < 1:
-		return fmt.Errorf("event_version %d is below 1", e.Version)
-	case len(e.IdempotencyKey) > 200:
-		return fmt.Errorf("idempotency_key has %d bytes, at most 200 are allowed", len(e.IdempotencyKey))
-	case len(e.Payload) == 0 || e.Payload[0] != '{':
-		return errors.New("payload is no object")
+	if !nameForm.MatchString(e.Name) {
+		e.Name, err = "", errors.New("event_name is not domain.entity_verb")
 	}
-	if _, err := time.Parse(time.RFC3339, e.OccurredAt); err != nil {
-		return fmt.Errorf("occurred_at %q is no RFC 3339 time", e.OccurredAt)
+	switch e.Actor.Type {
+	case "user", "system", "operator", "business_admin":
+	default:
+		err = errors.New("actor_type is not user, system, operator or business_admin")
 	}
-	return nil
+	at, wrong := time.Parse(time.RFC3339, e.OccurredAt)
+	if _, offset := at.Zone(); wrong != nil || offset != 0 {
+		err = fmt.Errorf("occurred_at %q is no RFC 3339 time in UTC", e.OccurredAt)
+	}
+	return err
 }

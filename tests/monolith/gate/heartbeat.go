@@ -32,7 +32,8 @@ func NewHeart(ctx context.Context, database *pgxpool.Pool, gates ...*Gate) (*Hea
 	return &Heart{gates: gates, database: database}, nil
 }
 
-// Beat says that the instance is here. detail is what an operator may want to know about each gate, as JSON.
+// Beat says that the instance is here, and by which vectors it reads messages. detail is what an operator may want to know
+// about each gate, a JSON object.
 func (h *Heart) Beat(ctx context.Context, ready bool, detail interface{}) error {
 	if err := h.holdLock(ctx); err != nil {
 		return err
@@ -48,10 +49,12 @@ func (h *Heart) Beat(ctx context.Context, ready bool, detail interface{}) error 
 	for _, gate := range h.gates {
 		_, err = h.database.Exec(ctx, `
 			INSERT INTO cutover.instances (instance, worker_id, side, build, host, pid, ready, detail)
-			SELECT $1, worker_id, 'monolith', $2, $3, $4, $5, $6 FROM cutover.workers WHERE worker = $7
+			SELECT $1, worker_id, 'monolith', $2, $3, $4, $5, $6::jsonb || jsonb_build_object('vectors', $8::text)
+			FROM cutover.workers WHERE worker = $7
 			ON CONFLICT (instance, worker_id) DO UPDATE
 			  SET ready = excluded.ready, detail = excluded.detail, seen_at = now(), stopped_at = NULL`,
-			gate.Instance, gate.Build, host, os.Getpid(), ready, string(text), gate.Worker)
+			gate.Instance, gate.Build, host, os.Getpid(), ready, string(text), gate.Worker,
+			VectorsHash())
 		if err != nil {
 			return err
 		}

@@ -42,7 +42,10 @@ func NewMessage(delivery *nats.Msg, lane string, incarnation int) (*Message, err
 		}
 	}
 	m.event, m.malformed = ParseEvent(m.Data)
-	if m.malformed == nil && m.Subject != m.event.Name && !strings.HasPrefix(m.Subject, m.event.Name+".") {
+	if key := m.Header.Get("Cutover-Key"); m.malformed == nil && (len(key) > textBytesMax || !isText(key)) {
+		m.malformed = fmt.Errorf("header Cutover-Key is no text of at most %d bytes", textBytesMax)
+	}
+	if m.malformed == nil && !isSubjectOf(m.Subject, m.event.Name) {
 		m.malformed = fmt.Errorf("event_name %q came on subject %q", m.event.Name, m.Subject)
 	}
 	return m, nil
@@ -78,9 +81,22 @@ func (m *Message) restoreOrigin(plan string) error {
 // Event is the envelope, or what could be read of a malformed one.
 func (m *Message) Event() *Event { return &m.event }
 
-// Key decides who owns the event: header Cutover-Key, else the subject's id, else empty.
+// isSubjectOf: the event's name, or the name and one routing token.
+func isSubjectOf(subject, name string) bool {
+	if subject == name {
+		return true
+	}
+	token := strings.TrimPrefix(subject, name+".")
+	return token != subject && token != "" && !strings.ContainsAny(token, ". *>")
+}
+
+// Key decides who owns the event: header Cutover-Key, else the subject's id, else empty; empty, too, for a header that no
+// table could hold.
 func (m *Message) Key() string {
 	if key := m.Header.Get("Cutover-Key"); key != "" {
+		if len(key) > textBytesMax || !isText(key) {
+			return ""
+		}
 		return key
 	}
 	return m.event.Subject.ID
@@ -91,5 +107,8 @@ func (m *Message) eventID() string {
 	if m.event.ID != "" {
 		return m.event.ID
 	}
-	return m.Header.Get(nats.MsgIdHdr)
+	if id := m.Header.Get(nats.MsgIdHdr); isText(id) {
+		return id
+	}
+	return ""
 }
