@@ -18,11 +18,14 @@ int bucket(std::string_view key) noexcept {
 Owner owner(std::span<const Segment> segments, int incarnation, std::uint64_t sequence,
             std::string_view key) noexcept {
   const Segment* ruling = nullptr;
+  bool decided = false;  // somebody said something about this life of the stream
   for (const Segment& segment : segments) {
-    if (segment.incarnation != incarnation || segment.from_sequence > sequence) continue;
+    if (segment.incarnation != incarnation) continue;
+    decided = true;
+    if (segment.from_sequence > sequence) continue;
     if (!ruling || segment.epoch > ruling->epoch) ruling = &segment;
   }
-  if (!ruling) return {};
+  if (!ruling) return decided ? Owner{Side::monolith, false, Mode::monolith, 0} : Owner{};
   switch (ruling->mode) {
     case Mode::monolith:
       return {Side::monolith, false, ruling->mode, ruling->epoch};

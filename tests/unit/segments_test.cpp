@@ -53,13 +53,14 @@ TEST_CASE("buckets are even", "[segments]") {
   }
 }
 
-TEST_CASE("without a segment every event is the worker's", "[segments]") {
+TEST_CASE("without a segment every event is the worker's, below the first one the monolith's", "[segments]") {
   const Owner none = owner({}, 1, 1, "key");
   CHECK(none.serving == Side::worker);
   CHECK_FALSE(none.shadow);
   CHECK(none.epoch == 0);
   const Segment later{.epoch = 1, .incarnation = 1, .from_sequence = 100, .mode = Mode::monolith};
-  CHECK(owner(std::span(&later, 1), 1, 99, "key").serving == Side::worker);
+  CHECK(owner(std::span(&later, 1), 1, 99, "key").serving == Side::monolith);
+  CHECK(owner(std::span(&later, 1), 1, 99, "key").epoch == 0);
   CHECK(owner(std::span(&later, 1), 2, 100, "key").serving == Side::worker);
   CHECK(owner(std::span(&later, 1), 1, 100, "key").serving == Side::monolith);
 }
