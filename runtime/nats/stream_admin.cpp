@@ -8,7 +8,8 @@ namespace {
 using nlohmann::json;
 
 bool is_missing(const ApiRefusal& refusal) {
-  return refusal.code == kStreamNotFound || refusal.code == kConsumerNotFound;
+  return refusal.code == kStreamNotFound || refusal.code == kConsumerNotFound ||
+         refusal.code == kNoMessageFound;
 }
 
 std::string name_in(const json& config, const char* field) {
@@ -32,9 +33,9 @@ json StreamAdmin::ask(const std::string& subject, const json& body) {
   return std::move(answer.body);
 }
 
-std::optional<json> StreamAdmin::find(const std::string& subject) {
+std::optional<json> StreamAdmin::find(const std::string& subject, const json& body) {
   try {
-    return ask(subject, nullptr);
+    return ask(subject, body);
   } catch (const ApiRefusal& refusal) {
     if (is_missing(refusal)) return std::nullopt;
     throw;
@@ -66,8 +67,13 @@ std::vector<json> StreamAdmin::streams() {
   return list("$JS.API.STREAM.LIST", "streams");
 }
 
-std::optional<json> StreamAdmin::stream(const std::string& name) {
-  return find("$JS.API.STREAM.INFO." + name);
+std::optional<json> StreamAdmin::stream(const std::string& name, bool deleted) {
+  return find("$JS.API.STREAM.INFO." + name, deleted ? json{{"deleted_details", true}} : json(nullptr));
+}
+
+std::optional<StreamMessage> StreamAdmin::message(const std::string& stream, std::uint64_t sequence) {
+  const auto answer = find("$JS.API.STREAM.MSG.GET." + stream, {{"seq", sequence}});
+  return answer ? std::optional(parse_stream_message(*answer)) : std::nullopt;
 }
 
 json StreamAdmin::create_stream(const json& config) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/nats/connection.h"
+#include "runtime/nats/stream_message.h"
 
 namespace cutover {
 
@@ -27,10 +28,14 @@ class StreamAdmin {
 
   // Info objects: {"config": {...}, "created": "...", "state": {...}}.
   std::vector<nlohmann::json> streams();
-  std::optional<nlohmann::json> stream(const std::string& name);
+  // deleted: {"state": {"deleted": [...]}} names what was deleted from its middle.
+  std::optional<nlohmann::json> stream(const std::string& name, bool deleted = false);
   nlohmann::json create_stream(const nlohmann::json& config);
   nlohmann::json update_stream(const nlohmann::json& config);
   bool delete_stream(const std::string& name);  // false: there was none
+
+  // nullopt: there is no such message (any more).
+  std::optional<StreamMessage> message(const std::string& stream, std::uint64_t sequence);
 
   // Info objects: {"name": "...", "config": {...}, "delivered": {...}, "ack_floor": {...}, "num_pending": n,
   // ...}.
@@ -44,7 +49,7 @@ class StreamAdmin {
 
  private:
   nlohmann::json ask(const std::string& subject, const nlohmann::json& body);
-  std::optional<nlohmann::json> find(const std::string& subject);
+  std::optional<nlohmann::json> find(const std::string& subject, const nlohmann::json& body = nullptr);
   bool remove(const std::string& subject);
   std::vector<nlohmann::json> list(const std::string& subject, const char* field);
 

@@ -1,4 +1,5 @@
 #include "runtime/nats/api.h"
+#include "runtime/nats/stream_message.h"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -62,4 +63,19 @@ TEST_CASE("only what a lane wants is changed in its consumer", "[nats]") {
   CHECK((*changed)["opt_start_seq"] == 17);
   CHECK((*changed)["deliver_policy"] == "by_start_sequence");
   CHECK_FALSE(changed->contains("inactive_threshold"));
+}
+
+TEST_CASE("a stored message is read with its headers and bytes", "[nats]") {
+  const auto message = parse_stream_message(json::parse(
+      R"({"message":{"subject":"a.b","seq":7,"hdrs":"TkFUUy8xLjANCk5hdHMtTXNnLUlkOiB4DQpBOiAxDQpBOiAyDQoNCg==",
+          "data":"AP8=","time":"2022-11-20T11:16:00.5Z"}})"));
+  CHECK(message.sequence == 7);
+  CHECK(message.subject == "a.b");
+  CHECK(message.header("Nats-Msg-Id") == "x");
+  CHECK(message.headers.size() == 3);
+  CHECK(message.header("B").empty());
+  CHECK(message.data == std::string("\0\xff", 2));
+  CHECK(message.published_at == parse_api_time("2022-11-20T11:16:00.5Z"));
+  CHECK_THROWS_AS(parse_stream_message(json::parse(R"({"success":true})")), BrokerError);
+  CHECK_THROWS_AS(parse_stream_message(json::parse(R"({"message":{"seq":"x"}})")), BrokerError);
 }
