@@ -63,7 +63,10 @@ func (t *Tally) Counts() map[string]int {
 	return copied
 }
 
+// laneReport is one lane in the heartbeat. Stream and durable tell an audit through which consumer this side sees events.
 type laneReport struct {
+	Stream     string `json:"stream"`
+	Durable    string `json:"durable"`
 	Pending    uint64 `json:"pending"`
 	AckPending int    `json:"ack_pending"`
 }
@@ -108,7 +111,7 @@ func (c *Consumer) progress(ctx context.Context) (map[string]laneReport, error) 
 		if err != nil {
 			return lanes, err
 		}
-		lanes[lane.Name] = laneReport{info.NumPending, info.NumAckPending}
+		lanes[lane.Name] = laneReport{lane.Stream, lane.Durable, info.NumPending, info.NumAckPending}
 		through, first := asked, int64(math.MaxInt64)
 		if info.NumPending > 0 || info.NumAckPending > 0 {
 			if through, err = c.publishedAt(lane.Stream, info.AckFloor.Stream+1); err != nil {
