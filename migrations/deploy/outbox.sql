@@ -38,6 +38,6 @@ CREATE INDEX outbox_published ON cutover.outbox (published_at) WHERE published_a
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON cutover.outbox TO cutover_worker, cutover_relay;
 GRANT SELECT, INSERT ON cutover.outbox TO cutover_monolith;
-GRANT SELECT ON cutover.outbox TO cutover_operator;
+GRANT SELECT, UPDATE (published_at, stream, sequence) ON cutover.outbox TO cutover_operator;  -- to have events published again
 
 COMMIT;

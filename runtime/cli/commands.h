@@ -16,5 +16,6 @@ void add_version(Shell& shell);
 void add_completion(Shell& shell);
 void add_doctor(Shell& shell);
 void add_status(Shell& shell);
+void add_audit(Shell& shell);
 
 }  // namespace cutover::cli

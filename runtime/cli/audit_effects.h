@@ -1,0 +1,28 @@
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include "runtime/cli/audit_stream.h"
+#include "runtime/postgres/audit_outbox.h"
+
+namespace cutover::cli {
+
+// What became of a worker's outgoing events, as far as the outbox still keeps them.
+struct EffectsAudit {
+  std::uint64_t published = 0;                    // looked at
+  std::vector<postgres::PublishedEvent> missing;  // their stream holds something else there, or nothing
+  postgres::WaitingEvents waiting;                // not published for longer than a minute
+  std::uint64_t redriven = 0;                     // of the missing ones: set back to waiting
+};
+
+inline constexpr std::chrono::seconds kWaitingLimit{60};
+
+// Compares the message id at each place with what was published there. A message that its stream has let go
+// by age or size is not missing, nor is one of a work queue.
+//   redrive  lets the relay publish the missing ones again
+//   throws   BrokerError, DependencyDown, StatementError
+EffectsAudit audit_effects(postgres::AuditOutbox& outbox, JetStream& jetstream, bool redrive,
+                           const AuditProgress& progress);
+
+}  // namespace cutover::cli
