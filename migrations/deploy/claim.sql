@@ -49,11 +49,15 @@ END $$;
 --   shadow              the same for schema shadow, with - where nothing is to be done
 -- Holds the worker's shared lock to the end of the transaction. Errors: CU001 unknown worker or side, CU002 another
 -- incarnation, CU003 wrong isolation level.
+-- A lone event pays for every statement in here, so simple expressions do what they can. Settings hold for the functions
+-- that this one calls. Plans are generic, made once a connection: one that was made while the tables were small must not
+-- scan them when they are big, and the price of saying so must not set off the compiler.
 CREATE FUNCTION cutover.claim(
   p_worker text, p_side text, p_instance text, p_stream text, p_incarnation integer,
   p_sequences bigint[], p_event_ids text[], p_keys text[], p_idempotency_keys text[], p_versions bigint[], p_replay_plans bigint[],
   OUT serving text, OUT shadow text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+SET jit = off SET enable_seqscan = off AS $$
 DECLARE
   v_worker_id smallint;
   v_ordered boolean;
@@ -80,7 +84,7 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'unknown worker %', quote_nullable(p_worker) USING ERRCODE = 'CU001', HINT = 'Register it: cutover.register_worker(name).';
   END IF;
-  PERFORM pg_advisory_xact_lock_shared(cutover.lock_class_worker(), v_worker_id);
+  IF pg_advisory_xact_lock_shared(cutover.lock_class_worker(), v_worker_id) IS NULL THEN END IF;
 
   -- From here each statement has a snapshot younger than the lock.
   SELECT min(s.stream_id) FILTER (WHERE s.incarnation = p_incarnation), max(s.incarnation), min(m.slot), bool_and(m.idle_empty),
@@ -111,8 +115,12 @@ BEGIN
   END IF;
 
   -- Settled before?
-  SELECT range_agg(int8range(s, s, '[]')) INTO v_batch FROM unnest(p_sequences) s;
   v_span := int8range(p_sequences[1], p_sequences[v_count], '[]');
+  IF p_sequences[v_count] - p_sequences[1] = v_count - 1 THEN
+    v_batch := int8multirange(v_span);
+  ELSE
+    SELECT range_agg(int8range(s, s, '[]')) INTO v_batch FROM unnest(p_sequences) s;
+  END IF;
   IF v_replay THEN
     PERFORM FROM cutover.dead_letters d WHERE d.worker_id = v_worker_id AND d.stream_id = v_stream_id
       AND d.sequence = ANY (p_sequences) AND NOT d.shadow ORDER BY d.sequence, d.event_hash FOR UPDATE;
@@ -291,16 +299,14 @@ $$;
 -- Inserts marks into the slot's table, except those that are anywhere already; returns the sequences of the new ones. A mark
 -- that another transaction is inserting is waited for; keys are sorted, so that two batches never wait for each other.
 -- A plain insert costs less than half of ON CONFLICT, which locks and logs every row twice: that one comes after it, for the
--- batch that met another transaction. The idle slot is looked into only until it was merged.
--- The join methods are pinned: a plan made while the tables were small must not scan them when they are big.
+-- batch that met another transaction. A scalar subquery is an index lookup, whatever the planner believes of the tables.
+-- The idle slot is looked into only until it was merged.
 DO $$
 BEGIN
   FOR slot IN 0 .. 1 LOOP
     EXECUTE format($f$
       CREATE FUNCTION cutover.insert_marks_%1$s(p_stream_id integer, p_sequences bigint[], p_marks uuid[], p_idle_empty boolean) RETURNS bigint[]
-      LANGUAGE plpgsql
-      SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
-      SET plan_cache_mode = force_generic_plan AS $b$
+      LANGUAGE plpgsql AS $b$
       DECLARE
         v_taken bigint[];
       BEGIN
@@ -309,17 +315,17 @@ BEGIN
             WITH taken AS (
               INSERT INTO cutover.marks_%1$s (key, stream_id, sequence)
               SELECT DISTINCT ON (u.mark) u.mark, p_stream_id, u.sequence FROM unnest(p_marks, p_sequences) u (mark, sequence)
-              WHERE u.mark IS NOT NULL AND NOT EXISTS (SELECT FROM cutover.marks m WHERE m.key = u.mark)
-                AND NOT EXISTS (SELECT FROM cutover.marks_%1$s m WHERE m.key = u.mark)
-                AND NOT EXISTS (SELECT FROM cutover.marks_%2$s m WHERE m.key = u.mark)
+              WHERE u.mark IS NOT NULL AND (SELECT true FROM cutover.marks m WHERE m.key = u.mark) IS NULL
+                AND (SELECT true FROM cutover.marks_%1$s m WHERE m.key = u.mark) IS NULL
+                AND (SELECT true FROM cutover.marks_%2$s m WHERE m.key = u.mark) IS NULL
               ORDER BY u.mark, u.sequence RETURNING sequence)
             SELECT array_agg(sequence) INTO v_taken FROM taken;
           ELSE
             WITH taken AS (
               INSERT INTO cutover.marks_%1$s (key, stream_id, sequence)
               SELECT DISTINCT ON (u.mark) u.mark, p_stream_id, u.sequence FROM unnest(p_marks, p_sequences) u (mark, sequence)
-              WHERE u.mark IS NOT NULL AND NOT EXISTS (SELECT FROM cutover.marks m WHERE m.key = u.mark)
-                AND NOT EXISTS (SELECT FROM cutover.marks_%1$s m WHERE m.key = u.mark)
+              WHERE u.mark IS NOT NULL AND (SELECT true FROM cutover.marks m WHERE m.key = u.mark) IS NULL
+                AND (SELECT true FROM cutover.marks_%1$s m WHERE m.key = u.mark) IS NULL
               ORDER BY u.mark, u.sequence RETURNING sequence)
             SELECT array_agg(sequence) INTO v_taken FROM taken;
           END IF;
@@ -330,8 +336,8 @@ BEGIN
         WITH taken AS (
           INSERT INTO cutover.marks_%1$s (key, stream_id, sequence)
           SELECT u.mark, p_stream_id, u.sequence FROM unnest(p_marks, p_sequences) u (mark, sequence)
-          WHERE u.mark IS NOT NULL AND NOT EXISTS (SELECT FROM cutover.marks m WHERE m.key = u.mark)
-            AND NOT EXISTS (SELECT FROM cutover.marks_%2$s m WHERE m.key = u.mark)
+          WHERE u.mark IS NOT NULL AND (SELECT true FROM cutover.marks m WHERE m.key = u.mark) IS NULL
+            AND (SELECT true FROM cutover.marks_%2$s m WHERE m.key = u.mark) IS NULL
           ORDER BY u.mark, u.sequence
           ON CONFLICT DO NOTHING RETURNING sequence)
         SELECT array_agg(sequence) INTO v_taken FROM taken;
@@ -345,15 +351,19 @@ END $$;
 CREATE FUNCTION cutover.take_marks(
   p_ledger text, p_worker_id smallint, p_stream_id integer, p_slot smallint, p_idle_empty boolean, p_sequences bigint[], p_keys text[],
   p_status "char"[], p_replay boolean) RETURNS "char"[]
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
   v_marks uuid[];
   v_held bigint[] := '{}';
   v_taken bigint[];
   v_status "char"[];
 BEGIN
-  SELECT array_agg(CASE WHEN u.status IN ('a', 'u', 'g') THEN cutover.mark_key(p_ledger, p_worker_id, u.key) END) INTO v_marks
-  FROM unnest(p_keys, p_status) u (key, status);
+  IF cardinality(p_keys) = 1 THEN
+    v_marks := ARRAY[CASE WHEN p_status[1] IN ('a', 'u', 'g') THEN cutover.mark_key(p_ledger, p_worker_id, p_keys[1]) END];
+  ELSE
+    SELECT array_agg(CASE WHEN u.status IN ('a', 'u', 'g') THEN cutover.mark_key(p_ledger, p_worker_id, u.key) END) INTO v_marks
+    FROM unnest(p_keys, p_status) u (key, status);
+  END IF;
   IF p_replay THEN
     SELECT coalesce(array_agg(u.sequence), '{}') INTO v_held
     FROM unnest(v_marks, p_sequences) u (mark, sequence)

@@ -63,6 +63,9 @@ class Transaction {
   //   parameters  $1..$n; types are those that the statement declares, so cast: `$1::bigint[]`
   //   throws      StatementError; the transaction is then dead: let it pass
   virtual std::unique_ptr<Rows> query(std::string_view sql, std::initializer_list<Param> parameters = {}) = 0;
+  // Runs one statement whose result nobody needs, without waiting for it: it saves a round trip. What it fails with is
+  // thrown by the next query, or at the commit.
+  virtual void execute(std::string_view sql, std::initializer_list<Param> parameters = {}) = 0;
   // Writes an outgoing event; `cause` is the event it follows from.
   virtual void emit(const Event& cause, Outgoing outgoing) = 0;
   // Removes a timer that has not fired. Does nothing without one.

@@ -450,7 +450,7 @@ void BatchEngine::State::settle_failures(std::size_t total) {
     all_failed_rounds = 0;
     return;
   }
-  if (total > 1 && failures.size() == total && is_deployment_fault(failures.front().sqlstate))
+  if (failures.size() == total && is_deployment_fault(failures.front().sqlstate))
     throw ClaimRefused("the worker's statements cannot run: " + failures.front().error);
   if (total > 1 && failures.size() == total && all_failed_rounds < options.all_failed_rounds_max) {
     ++all_failed_rounds;

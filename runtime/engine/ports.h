@@ -237,6 +237,8 @@ class BatchTransaction {
   // Which tables and ledger everything below means from now on: serving (false, at first) or shadow (true).
   virtual void use_shadow(bool shadow) = 0;
   virtual std::unique_ptr<Rows> query(std::string_view sql, std::initializer_list<Param> parameters) = 0;
+  // Sent with what follows; fails there.
+  virtual void execute(std::string_view sql, std::initializer_list<Param> parameters) = 0;
   virtual void enqueue(OutboxRow row) = 0;
   virtual void cancel_timer(std::string_view timer_key) = 0;
   // Writes how each item of the claim was settled; takes back the marks of `released`.

@@ -8,6 +8,10 @@ std::unique_ptr<Rows> WorkerTransaction::query(std::string_view sql, std::initia
   return batch_.query(sql, parameters);
 }
 
+void WorkerTransaction::execute(std::string_view sql, std::initializer_list<Param> parameters) {
+  batch_.execute(sql, parameters);
+}
+
 void WorkerTransaction::emit(const Event& cause, Outgoing outgoing) {
   bool caused = !cause.event_id.empty();
   batch_.enqueue(make_outbox_row(caused ? &cause : nullptr, std::move(outgoing), producer_, ids_, now_));

@@ -14,6 +14,7 @@ class WorkerTransaction final : public Transaction {
       : batch_(batch), producer_(producer), ids_(ids), now_(now) {}
 
   std::unique_ptr<Rows> query(std::string_view sql, std::initializer_list<Param> parameters) override;
+  void execute(std::string_view sql, std::initializer_list<Param> parameters) override;
   void emit(const Event& cause, Outgoing outgoing) override;
   void cancel_timer(std::string_view timer_key) override { batch_.cancel_timer(timer_key); }
   Instant now() const override { return now_; }

@@ -168,6 +168,11 @@ std::unique_ptr<Rows> PgBatchTransaction::query(std::string_view sql, std::initi
   return connection_.run(sql, parameters);
 }
 
+void PgBatchTransaction::execute(std::string_view sql, std::initializer_list<Param> parameters) {
+  begin();
+  connection_.queue(sql, parameters);
+}
+
 void PgBatchTransaction::enqueue(OutboxRow row) {
   begin();
   if (shadow_) {

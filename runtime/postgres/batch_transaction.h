@@ -27,6 +27,7 @@ class PgBatchTransaction final : public BatchTransaction {
   Claims claim(const Origin& origin, std::span<const ClaimItem> items) override;
   void use_shadow(bool shadow) override;
   std::unique_ptr<Rows> query(std::string_view sql, std::initializer_list<Param> parameters) override;
+  void execute(std::string_view sql, std::initializer_list<Param> parameters) override;
   void enqueue(OutboxRow row) override;
   void cancel_timer(std::string_view timer_key) override;
   void settle(std::span<const Settlement> settlements) override;

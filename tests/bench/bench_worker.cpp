@@ -32,7 +32,7 @@ std::vector<Verdict> BenchWorker::handle(std::span<const Event> events, Transact
     subjects.push_back(event.subject.id);
     versions.push_back(event.subject.version);
   }
-  tx.query(kUpsert, {std::span<const std::string_view>(subjects), std::span<const std::int64_t>(versions),
+  tx.execute(kUpsert, {std::span<const std::string_view>(subjects), std::span<const std::int64_t>(versions),
                      std::span<const std::int64_t>(scores)});
   CommitWatch::expect_commit(measurement_, std::move(published));
   return std::vector<Verdict>(events.size(), Done{});

@@ -93,7 +93,7 @@ std::optional<DocumentKey> parse_document_id(std::string_view doc_id) {
 std::vector<Changed> project(Transaction& tx, const Targets& contacts, const Targets& profiles) {
   std::vector<Changed> changed;
   if (contacts.ids.empty() && profiles.ids.empty()) return changed;
-  tx.query(kLock, {std::span<const std::int64_t>(contacts.ids), std::span<const std::int64_t>(profiles.ids)});
+  tx.execute(kLock, {std::span<const std::int64_t>(contacts.ids), std::span<const std::int64_t>(profiles.ids)});
   write(tx, Source::contact, contacts, changed);
   write(tx, Source::profile, profiles, changed);
   return changed;
@@ -101,7 +101,7 @@ std::vector<Changed> project(Transaction& tx, const Targets& contacts, const Tar
 
 std::size_t delete_nameless(Transaction& tx, std::span<const std::string_view> doc_ids) {
   if (doc_ids.empty()) return 0;
-  tx.query(kLockNameless, {doc_ids});
+  tx.execute(kLockNameless, {doc_ids});
   return tx.query(kDeleteNameless, {doc_ids})->affected();
 }
 

@@ -43,7 +43,7 @@ FROM watermark m CROSS JOIN waiting CROSS JOIN idle)sql";
 void move_watermark(Transaction& tx, std::chrono::milliseconds stale_after) {
   static constexpr std::string_view kStreams[] = {"CORE", "CONTACT"};
   static constexpr std::string_view kSubjects[] = {"contact", "policy", "profile", "identity", "channel"};
-  tx.query(kMove, {std::string_view("search-projector"), std::span<const std::string_view>(kStreams),
+  tx.execute(kMove, {std::string_view("search-projector"), std::span<const std::string_view>(kStreams),
                    std::span<const std::string_view>(kSubjects),
                    std::int64_t{std::chrono::duration_cast<std::chrono::microseconds>(stale_after).count()}});
 }
