@@ -382,5 +382,6 @@ GRANT EXECUTE ON FUNCTION
   cutover.log_operation(text, text, text, jsonb, text, text[], text, jsonb)
   TO cutover_operator;
 GRANT EXECUTE ON FUNCTION cutover.highest_seen(text, text, integer), cutover.unsettled(text, text, integer, bigint, bigint) TO cutover_worker;
+GRANT EXECUTE ON FUNCTION cutover.mark_key(text, smallint, text) TO cutover_operator;  -- to find who holds a key
 
 COMMIT;

@@ -8,6 +8,7 @@
 #include "runtime/cli/audit_effects.h"
 #include "runtime/cli/audit_stream.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/operator_name.h"
 #include "runtime/cli/progress_bar.h"
 
 namespace cutover::cli {
@@ -19,6 +20,7 @@ struct Options {
   std::string worker;
   std::uint64_t from = 1;
   bool redrive = false;
+  std::string reason = "missing from their stream";
 };
 
 struct Audit {
@@ -184,9 +186,9 @@ Audit run_audit(const Settings& settings, const Options& options) {
     audit.troubles.emplace_back(error.what());
   }
   for (const std::string& stream : streams_of(worker)) try {
-      audit.streams.push_back(jetstream
-                                  ? audit_stream(worker, stream, options.from, ledger, *jetstream, progress)
-                                  : audit_ledger_only(stream, options.from, ledger, progress));
+      audit.streams.push_back(
+          jetstream ? audit_stream(worker, stream, {options.from, kToTheEnd}, ledger, *jetstream, progress)
+                    : audit_ledger_only(stream, options.from, ledger, progress));
       const StreamAudit& done = audit.streams.back();
       if (!done.trouble.empty()) audit.troubles.push_back(done.trouble);
       if (done.unknown > 0)
@@ -199,7 +201,9 @@ Audit run_audit(const Settings& settings, const Options& options) {
       audit.troubles.emplace_back(error.what());
     }
   if (jetstream) try {
-      audit.effects = audit_effects(outbox, *jetstream, options.redrive, progress);
+      audit.effects = audit_effects(
+          outbox, *jetstream,
+          options.redrive ? std::optional(Redrive{operator_name(), options.reason}) : std::nullopt, progress);
     } catch (const BrokerError& error) {
       audit.troubles.emplace_back(error.what());
     }
@@ -239,9 +243,11 @@ void add_audit(Shell& shell) {
       ->add_option("--from-seq", options->from,
                    "Begin at this sequence of each stream, such as where the monolith's gate was deployed")
       ->type_name("N")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 62));
-  command->add_flag("--redrive", options->redrive,
-                    "Publish outgoing events again that are missing from their stream");
+      ->check(CLI::Range(std::uint64_t{1}, kToTheEnd));
+  command->add_flag(
+      "--redrive", options->redrive,
+      "Publish outgoing events again that are missing from their stream; goes into the operators' log");
+  command->add_option("--reason", options->reason, "Why, for the operators' log")->type_name("TEXT");
 }
 
 }  // namespace cutover::cli

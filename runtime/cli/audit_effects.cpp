@@ -38,8 +38,8 @@ std::vector<PublishedEvent> missing_of(const std::vector<PublishedEvent>& events
 
 }  // namespace
 
-EffectsAudit audit_effects(postgres::AuditOutbox& outbox, JetStream& jetstream, bool redrive,
-                           const AuditProgress& progress) {
+EffectsAudit audit_effects(postgres::AuditOutbox& outbox, JetStream& jetstream,
+                           const std::optional<Redrive>& redrive, const AuditProgress& progress) {
   EffectsAudit audit;
   NatsPublisher publisher(jetstream.connection());
   for (std::int64_t after = 0;;) {
@@ -53,7 +53,8 @@ EffectsAudit audit_effects(postgres::AuditOutbox& outbox, JetStream& jetstream, 
     audit.missing.insert(audit.missing.end(), missing.begin(), missing.end());
     progress("outgoing events", audit.published, audit.published);
   }
-  if (redrive && !audit.missing.empty()) audit.redriven = outbox.reopen(audit.missing);
+  if (redrive && !audit.missing.empty())
+    audit.redriven = outbox.reopen(audit.missing, redrive->actor, redrive->reason);
   audit.waiting = outbox.waiting(kWaitingLimit);
   return audit;
 }

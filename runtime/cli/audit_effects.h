@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "runtime/cli/audit_stream.h"
@@ -18,11 +20,15 @@ struct EffectsAudit {
 
 inline constexpr std::chrono::seconds kWaitingLimit{60};
 
+struct Redrive {
+  std::string actor, reason;  // for the operators' log
+};
+
 // Compares the message id at each place with what was published there. A message that its stream has let go
 // by age or size is not missing, nor is one of a work queue.
-//   redrive  lets the relay publish the missing ones again
+//   redrive  lets the relay publish the missing ones again, and says so in the operators' log
 //   throws   BrokerError, DependencyDown, StatementError
-EffectsAudit audit_effects(postgres::AuditOutbox& outbox, JetStream& jetstream, bool redrive,
-                           const AuditProgress& progress);
+EffectsAudit audit_effects(postgres::AuditOutbox& outbox, JetStream& jetstream,
+                           const std::optional<Redrive>& redrive, const AuditProgress& progress);
 
 }  // namespace cutover::cli

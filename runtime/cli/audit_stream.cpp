@@ -78,7 +78,7 @@ class StreamAuditor {
       if (lane.stream == stream) lanes_.push_back(&lane);
   }
 
-  StreamAudit run(std::uint64_t from);
+  StreamAudit run(SequenceRange asked);
 
  private:
   struct State {
@@ -87,8 +87,7 @@ class StreamAuditor {
     SequenceSet deleted;
   };
   std::optional<State> state(bool deleted);
-  ConsumerPosition position(const std::string& durable, bool* exists = nullptr,
-                            std::string* filter = nullptr);
+  ConsumerPosition position(const std::string& durable);
   void find_monolith_readers();
 
   std::optional<std::size_t> lane_of(std::string_view subject) const;
@@ -152,23 +151,28 @@ std::optional<StreamAuditor::State> StreamAuditor::state(bool deleted) {
   return state;
 }
 
-// A consumer that is not there has delivered nothing.
-ConsumerPosition StreamAuditor::position(const std::string& durable, bool* exists, std::string* filter) {
+// A consumer that is not there has delivered nothing. One that was created again behind what was
+// acknowledged, and has not delivered since, has everything before its beginning behind it; the server does
+// not count that as acknowledged.
+ConsumerPosition StreamAuditor::position(const std::string& durable) {
   const auto info = jetstream_.admin().consumer(audit_.stream, durable);
-  if (exists) *exists = info.has_value();
   if (!info) return {};
-  if (filter) *filter = info->value("/config/filter_subject"_json_pointer, std::string());
-  return {info->value("/delivered/stream_seq"_json_pointer, std::uint64_t{0}),
-          info->value("/ack_floor/stream_seq"_json_pointer, std::uint64_t{0})};
+  const auto number = [&](const char* path) {
+    return info->value(nlohmann::json::json_pointer(path), std::uint64_t{0});
+  };
+  ConsumerPosition position{number("/delivered/stream_seq"), number("/ack_floor/stream_seq")};
+  const std::uint64_t start = number("/config/opt_start_seq");
+  if (start > 0 && number("/delivered/consumer_seq") == 0 && number("/num_pending") == 0)
+    position = {std::max(position.delivered, start - 1), std::max(position.acked, start - 1)};
+  return position;
 }
 
 void StreamAuditor::find_monolith_readers() {
   for (const postgres::MonolithConsumer& consumer : ledger_.monolith_consumers()) {
     if (consumer.stream != audit_.stream) continue;
-    MonolithReader reader{consumer.durable, ""};
-    bool exists = false;
-    position(consumer.durable, &exists, &reader.filter_subject);
-    if (exists) monolith_.push_back(std::move(reader));
+    if (const auto info = jetstream_.admin().consumer(audit_.stream, consumer.durable))
+      monolith_.push_back(
+          {consumer.durable, info->value("/config/filter_subject"_json_pointer, std::string())});
   }
 }
 
@@ -327,7 +331,7 @@ void StreamAuditor::judge_all(std::vector<Held> open) {
   }
 }
 
-StreamAudit StreamAuditor::run(std::uint64_t from) {
+StreamAudit StreamAuditor::run(SequenceRange asked) {
   const auto begin = state(false);
   if (!begin) {
     audit_.trouble = fmt::format("there is no stream {}", audit_.stream);
@@ -344,7 +348,7 @@ StreamAudit StreamAuditor::run(std::uint64_t from) {
     return std::move(audit_);
   }
   find_monolith_readers();
-  audit_.range = {from, std::max(from, begin->last + 1)};
+  audit_.range = {asked.begin, std::max(asked.begin, std::min(asked.end, begin->last + 1))};
   SequenceSet unsettled(audit_.range);
   if (known_) unsettled = unsettled - count_in_ledger(unsettled, *known_, ledger_, audit_.counts, progress_);
 
@@ -375,9 +379,9 @@ StreamAudit StreamAuditor::run(std::uint64_t from) {
 
 }  // namespace
 
-StreamAudit audit_stream(const WorkerSpec& worker, const std::string& stream, std::uint64_t from,
+StreamAudit audit_stream(const WorkerSpec& worker, const std::string& stream, SequenceRange range,
                          AuditLedger& ledger, JetStream& jetstream, const AuditProgress& progress) {
-  return StreamAuditor(worker, stream, ledger, jetstream, progress).run(from);
+  return StreamAuditor(worker, stream, ledger, jetstream, progress).run(range);
 }
 
 StreamAudit audit_ledger_only(const std::string& stream, std::uint64_t from, AuditLedger& ledger,

@@ -34,14 +34,16 @@ struct StreamAudit {
   std::string trouble;  // why not everything could be said; empty when it could
 };
 
+inline constexpr std::uint64_t kToTheEnd = std::uint64_t{1} << 62;
+
 using AuditProgress = std::function<void(std::string_view what, std::uint64_t done, std::uint64_t expected)>;
 
 // Audits one stream beside whoever works on it: the ledger first, then the stream where the ledger knows
 // nothing, then the consumers of the owners; and the ledger again for whatever looks stranded, twice before
 // it is named.
-//   from     the first sequence to look at
+//   range    what to look at; ends with the stream at the latest
 //   throws   BrokerError, DependencyDown, StatementError
-StreamAudit audit_stream(const WorkerSpec& worker, const std::string& stream, std::uint64_t from,
+StreamAudit audit_stream(const WorkerSpec& worker, const std::string& stream, SequenceRange range,
                          postgres::AuditLedger& ledger, JetStream& jetstream, const AuditProgress& progress);
 
 // What the ledger alone can say, while the broker is away.

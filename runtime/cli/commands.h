@@ -17,5 +17,6 @@ void add_completion(Shell& shell);
 void add_doctor(Shell& shell);
 void add_status(Shell& shell);
 void add_audit(Shell& shell);
+void add_explain(Shell& shell);
 
 }  // namespace cutover::cli

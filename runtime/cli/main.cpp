@@ -85,6 +85,7 @@ int main(int argc, char** argv) {
   cli::add_drift(shell, projections);
   cli::add_status(shell);
   cli::add_audit(shell);
+  cli::add_explain(shell);
   cli::add_doctor(shell);
   cli::add_config(shell);
   cli::add_version(shell);

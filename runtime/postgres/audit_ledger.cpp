@@ -5,7 +5,7 @@ namespace {
 
 constexpr const char* kStream = R"sql(
 SELECT stream_id, incarnation, (extract(epoch FROM created_at) * 1000000)::bigint
-FROM cutover.streams WHERE stream = $1 ORDER BY incarnation DESC LIMIT 1)sql";
+FROM cutover.streams WHERE stream = $1 AND $2::integer IN (0, incarnation) ORDER BY incarnation DESC LIMIT 1)sql";
 
 constexpr const char* kStretch = R"sql(
 WITH asked AS (
@@ -56,8 +56,8 @@ Mode mode_of(const std::string& text) {
 
 }  // namespace
 
-std::optional<KnownStream> AuditLedger::stream(const std::string& name) {
-  const Table table = session_.query(kStream, {name});
+std::optional<KnownStream> AuditLedger::stream(const std::string& name, int incarnation) {
+  const Table table = session_.query(kStream, {name, std::to_string(incarnation)});
   if (table.rows.empty()) return std::nullopt;
   const auto& row = table.rows.front();
   return KnownStream{std::stoll(row[0].value()), name, std::stoi(row[1].value()),

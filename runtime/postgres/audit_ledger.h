@@ -11,7 +11,7 @@
 
 namespace cutover::postgres {
 
-// The newest life of a stream that anybody has worked on.
+// A life of a stream that somebody has worked on.
 struct KnownStream {
   std::int64_t stream_id = 0;
   std::string stream;
@@ -33,8 +33,8 @@ class AuditLedger {
   // The session outlives this. A worker that never ran has settled nothing.
   AuditLedger(Session& session, std::string worker) : session_(session), worker_(std::move(worker)) {}
 
-  // nullopt: nobody has worked on it.
-  std::optional<KnownStream> stream(const std::string& name);
+  // The newest life, or this one. nullopt: nobody has worked on it.
+  std::optional<KnownStream> stream(const std::string& name, int incarnation = 0);
   // What is settled of a stretch; how many ranges that took is the price of asking.
   struct Stretch {
     LedgerView view;

@@ -27,7 +27,9 @@ WITH reopened AS (
   FROM unnest($1::bigint[], $2::bigint[]) u (outbox_id, sequence)
   WHERE o.outbox_id = u.outbox_id AND o.published_at IS NOT NULL AND o.sequence = u.sequence
   RETURNING o.outbox_id)
-SELECT count(*), pg_notify('cutover_outbox', '') FROM reopened)sql";
+SELECT count(*), pg_notify('cutover_outbox', ''),
+  cutover.log_operation($3, 'audit --redrive', $4, '{}', $5, '{}', 'done', jsonb_build_object('events', count(*), 'outbox_ids', jsonb_agg(outbox_id)))
+FROM reopened)sql";
 
 std::vector<PublishedEvent> events_of(const Table& table) {
   std::vector<PublishedEvent> events;
@@ -62,8 +64,11 @@ WaitingEvents AuditOutbox::waiting(std::chrono::seconds longer_than) {
   return {std::stoull(row[0].value()), std::stod(row[1].value()), row[2].value_or("")};
 }
 
-std::uint64_t AuditOutbox::reopen(std::span<const PublishedEvent> events) {
-  return std::stoull(session_.query(kReopen, ids_and_sequences(events)).rows.at(0).at(0).value());
+std::uint64_t AuditOutbox::reopen(std::span<const PublishedEvent> events, const std::string& actor,
+                                  const std::string& reason) {
+  std::vector<Cell> parameters = ids_and_sequences(events);
+  parameters.insert(parameters.end(), {actor, worker_, reason});
+  return std::stoull(session_.query(kReopen, parameters).rows.at(0).at(0).value());
 }
 
 }  // namespace cutover::postgres

@@ -40,8 +40,9 @@ class AuditOutbox {
   std::vector<PublishedEvent> still_published(std::span<const PublishedEvent> events);
   WaitingEvents waiting(std::chrono::seconds longer_than);
   // Lets the relay publish them again, under their message ids; those that have changed since stay as they
-  // are. Returns how many it was. Needs UPDATE on the columns published_at, stream and sequence.
-  std::uint64_t reopen(std::span<const PublishedEvent> events);
+  // are. Returns how many it was; that goes into the operators' log. Needs the role cutover_operator.
+  std::uint64_t reopen(std::span<const PublishedEvent> events, const std::string& actor,
+                       const std::string& reason);
 
  private:
   Session& session_;

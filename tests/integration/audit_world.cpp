@@ -95,8 +95,11 @@ void AuditWorld::settle(const std::string& stream, const std::vector<std::int64_
                         std::string classes, const std::string& side) {
   LedgerSession session(db, "search-projector", side);
   std::vector<LedgerEvent> events;
-  for (const std::int64_t sequence : sequences)
-    events.push_back(ledger_event(sequence, stream + " " + std::to_string(sequence)));
+  for (const std::int64_t sequence : sequences) {
+    LedgerEvent& event = events.emplace_back(ledger_event(sequence, stream + " " + std::to_string(sequence)));
+    if (const auto message = broker.message(stream, static_cast<std::uint64_t>(sequence)))
+      event.event_id = json::parse(message->data).at("event_id");
+  }
   if (classes.empty()) classes.assign(events.size(), 'a');
   session.begin();
   session.claim(stream, 1, events);

@@ -130,6 +130,18 @@ TEST_CASE("what retention took before it was settled is below retention", "[audi
   CHECK(answer.stranded() == Sequences{8, 9, 10});
 }
 
+TEST_CASE("what lies before the beginning of a consumer that was made anew is not waited for", "[audit]") {
+  AuditWorld world;
+  world.publish("contact.edge_upserted", keys(5));
+  world.settle("CONTACT", {1, 2, 5});
+  world.broker.admin.put_consumer("CONTACT", {{"durable_name", "search-projector-contact"},
+                                              {"ack_policy", "explicit"},
+                                              {"filter_subject", "contact.>"},
+                                              {"deliver_policy", "by_start_sequence"},
+                                              {"opt_start_seq", 6}});
+  CHECK(world.audit().stranded() == Sequences{3, 4});
+}
+
 TEST_CASE("whose consumer counts is decided by the segments", "[audit]") {
   AuditWorld world;
   own(world, "shadow");
