@@ -66,6 +66,7 @@ DECLARE
   v_slot smallint;
   v_idle_empty boolean;
   v_segments bigint;
+  v_first_owner text;
   v_count integer := cardinality(p_sequences);
   v_replay boolean := 0 <> ANY (p_replay_plans);
   v_batch int8multirange;
@@ -80,7 +81,7 @@ BEGIN
   IF p_side NOT IN ('worker', 'monolith') THEN
     RAISE EXCEPTION 'unknown side %', quote_nullable(p_side) USING ERRCODE = 'CU001', HINT = 'It is worker or monolith.';
   END IF;
-  SELECT worker_id, ordered INTO v_worker_id, v_ordered FROM cutover.workers WHERE worker = p_worker;
+  SELECT worker_id, ordered, first_owner INTO v_worker_id, v_ordered, v_first_owner FROM cutover.workers WHERE worker = p_worker;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'unknown worker %', quote_nullable(p_worker) USING ERRCODE = 'CU001', HINT = 'Register it: cutover.register_worker(name).';
   END IF;
@@ -99,7 +100,7 @@ BEGIN
 
   -- Whose is it?
   IF v_segments = 0 THEN
-    v_serving := array_fill((CASE WHEN p_side = 'worker' THEN 'a' ELSE 's' END)::"char", ARRAY[v_count]);
+    v_serving := array_fill((CASE WHEN p_side = v_first_owner THEN 'a' ELSE 's' END)::"char", ARRAY[v_count]);
     v_shadow := array_fill('-'::"char", ARRAY[v_count]);
   ELSE
     -- Below the first segment there is no mode: the monolith's, as it was before there was a worker. (See owned_by_worker.)

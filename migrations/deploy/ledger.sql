@@ -12,6 +12,7 @@ CREATE TABLE cutover.workers (
   worker        text NOT NULL UNIQUE CHECK (worker ~ '^[a-z][a-z0-9-]{0,62}$'),
   ordered       boolean NOT NULL DEFAULT false,      -- the events of an aggregate are applied in order of their versions
   gap_limit     interval NOT NULL DEFAULT '10 min',  -- how long an event of an ordered worker waits for its predecessor
+  first_owner   text NOT NULL DEFAULT 'worker' CHECK (first_owner IN ('worker', 'monolith')),  -- of all events, before anything is decided
   registered_at timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO cutover.workers (worker, ordered)
@@ -28,7 +29,7 @@ CREATE TABLE cutover.streams (
   UNIQUE (stream, created_at)
 );
 
--- Who owns which events, append-only; without a segment every event is the worker's.
+-- Who owns which events, append-only; without a segment every event is workers.first_owner's.
 CREATE TABLE cutover.ownership (
   worker_id     smallint NOT NULL REFERENCES cutover.workers,
   epoch         bigint NOT NULL,

@@ -78,8 +78,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     (SELECT s.mode = 'worker' OR (s.mode = 'canary' AND cutover.bucket(p_key) < s.percent * 100) FROM cutover.ownership s
      WHERE s.worker_id = p_worker_id AND s.stream_id = p_stream_id AND s.epoch < p_below_epoch AND s.from_sequence <= p_sequence
      ORDER BY s.epoch DESC LIMIT 1),
-    -- Without a segment every event is the worker's; below the first one the monolith's.
-    NOT EXISTS (SELECT FROM cutover.ownership s WHERE s.worker_id = p_worker_id AND s.stream_id = p_stream_id AND s.epoch < p_below_epoch))
+    -- Without a segment every event is the first owner's; below the first one the monolith's.
+    (SELECT w.first_owner = 'worker' FROM cutover.workers w WHERE w.worker_id = p_worker_id)
+    AND NOT EXISTS (SELECT FROM cutover.ownership s WHERE s.worker_id = p_worker_id AND s.stream_id = p_stream_id AND s.epoch < p_below_epoch))
 $$;
 
 -- The highest sequence of a stream that either side settled or passed over; 0 for none.
@@ -374,7 +375,7 @@ GRANT EXECUTE ON FUNCTION cutover.schema_version(), cutover.bucket(text), cutove
 GRANT SELECT ON cutover.operator_log, cutover.parity_verdicts TO cutover_operator, cutover_worker, cutover_monolith;
 GRANT INSERT ON cutover.parity_verdicts TO cutover_operator, cutover_worker;
 GRANT EXECUTE ON FUNCTION
-  cutover.highest_seen(text, text, integer), cutover.unsettled(text, text, integer, bigint, bigint),
+  cutover.stream_incarnation(text, timestamptz), cutover.highest_seen(text, text, integer), cutover.unsettled(text, text, integer, bigint, bigint),
   cutover.append_segments(text, text, numeric, text, text, text[], integer[], bigint[]),
   cutover.seize(text, bigint, text, integer, bigint[], text[], text[], text[], jsonb[], bytea[]), cutover.seize_replays(text, bigint),
   cutover.pass_version(text, text, bigint, boolean), cutover.seed_shadow_versions(text),

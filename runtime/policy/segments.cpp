@@ -15,8 +15,8 @@ int bucket(std::string_view key) noexcept {
   return static_cast<int>(fnv1a64(key) % kBuckets);
 }
 
-Owner owner(std::span<const Segment> segments, int incarnation, std::uint64_t sequence,
-            std::string_view key) noexcept {
+Owner owner(std::span<const Segment> segments, int incarnation, std::uint64_t sequence, std::string_view key,
+            Side first) noexcept {
   const Segment* ruling = nullptr;
   bool decided = false;  // somebody said something about this life of the stream
   for (const Segment& segment : segments) {
@@ -25,7 +25,8 @@ Owner owner(std::span<const Segment> segments, int incarnation, std::uint64_t se
     if (segment.from_sequence > sequence) continue;
     if (!ruling || segment.epoch > ruling->epoch) ruling = &segment;
   }
-  if (!ruling) return decided ? Owner{Side::monolith, false, Mode::monolith, 0} : Owner{};
+  if (!ruling && (decided || first == Side::monolith)) return {Side::monolith, false, Mode::monolith, 0};
+  if (!ruling) return {};
   switch (ruling->mode) {
     case Mode::monolith:
       return {Side::monolith, false, ruling->mode, ruling->epoch};

@@ -42,10 +42,11 @@ struct Owner {
 
 // The owner of an event: a pure function of its place and key. Of the segments of its incarnation that begin
 // at or below its sequence, the one with the highest epoch decides. Below the first segment it is the
-// monolith's; where there is none at all, the worker's.
+// monolith's; where there is none at all, the first owner's.
 //   segments  of one worker and one stream, any order, any incarnations
 //   key       Cutover-Key, else subject id; empty for a malformed event without either
+//   first     whose the worker's events are before anything was decided
 Owner owner(std::span<const Segment> segments, int incarnation, std::uint64_t sequence,
-            std::string_view key) noexcept;
+            std::string_view key, Side first = Side::worker) noexcept;
 
 }  // namespace cutover
