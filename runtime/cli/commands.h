@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/cli/projection.h"
+#include "runtime/cli/shadow_seed.h"
 #include "runtime/cli/shell.h"
 
 namespace cutover::cli {
@@ -18,5 +19,9 @@ void add_doctor(Shell& shell);
 void add_status(Shell& shell);
 void add_audit(Shell& shell);
 void add_explain(Shell& shell);
+void add_ownership_steps(Shell& shell, const std::vector<ShadowSeed>& seeds);  // both outlive them
+void add_history(Shell& shell);
+void add_watch(Shell& shell);
+void add_incarnation(Shell& shell);
 
 }  // namespace cutover::cli

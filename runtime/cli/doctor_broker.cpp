@@ -93,8 +93,8 @@ Check lives_check(const Settings& settings, JetStream& jetstream) {
   check.found = counted(known.rows.size(), "stream") + " known to the ledger";
   if (!other.empty())
     return {check.name, State::fail, "deleted and created anew: " + other,
-            "Workers refuse to process them. Restore the stream, or accept the loss by starting a new "
-            "incarnation."};
+            "Workers refuse to process them. Restore the stream, or accept the loss: `cutover incarnation start "
+            "STREAM`."};
   return check;
 }
 

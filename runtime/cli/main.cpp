@@ -4,6 +4,7 @@
 #include "workers/search/drift.h"
 #include "workers/search/reindex.h"
 #include "workers/search/search_worker.h"
+#include "workers/search/shadow_seed.h"
 
 // The one place that names the workers.
 
@@ -67,6 +68,20 @@ cli::Projection search_projection(const SearchSettings& settings) {
   return projection;
 }
 
+cli::ShadowSeed search_seed(const SearchSettings& settings) {
+  const auto chunk_of = [](const search::SeedChunk& chunk) { return cli::ShadowSeed::Chunk{chunk.rows, chunk.next}; };
+  cli::ShadowSeed seed;
+  seed.worker = "search-projector";
+  seed.clear = [](Transaction& tx) { search::clear_shadow(tx); };
+  seed.copy = [settings, chunk_of](Transaction& tx, const std::string& after) {
+    return chunk_of(search::copy_to_shadow(tx, after, settings->chunk_documents));
+  };
+  seed.sweep = [settings, chunk_of](Transaction& tx, const std::string& after) {
+    return chunk_of(search::sweep_shadow(tx, after, settings->chunk_documents));
+  };
+  return seed;
+}
+
 }  // namespace
 }  // namespace cutover
 
@@ -74,6 +89,7 @@ int main(int argc, char** argv) {
   using namespace cutover;
   const auto search_settings = std::make_shared<search::SearchSettings>();
   const std::vector<cli::Projection> projections = {search_projection(search_settings)};
+  const std::vector<cli::ShadowSeed> seeds = {search_seed(search_settings)};
 
   cli::Shell shell({search_projector_spec(search_settings)}, [search_settings](const Settings& settings) {
     *search_settings = {settings.search.stale_after, settings.search.chunk_documents};
@@ -83,6 +99,10 @@ int main(int argc, char** argv) {
   cli::add_streams(shell);
   cli::add_reindex(shell, projections);
   cli::add_drift(shell, projections);
+  cli::add_ownership_steps(shell, seeds);
+  cli::add_history(shell);
+  cli::add_watch(shell);
+  cli::add_incarnation(shell);
   cli::add_status(shell);
   cli::add_audit(shell);
   cli::add_explain(shell);

@@ -1,12 +1,17 @@
 #include "runtime/cli/status_query.h"
 
+#include <unistd.h>
+
+#include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <thread>
+#include <sstream>
 
 #include <fmt/format.h>
 
 #include "runtime/cli/commands.h"
+#include "runtime/cli/interrupt.h"
+#include "runtime/postgres/headers.h"
 
 namespace cutover::cli {
 namespace {
@@ -30,6 +35,45 @@ std::string listed(const std::map<std::string, std::uint64_t>& counts) {
   for (const auto& [name, count] : counts)
     all += fmt::format("{}{} {}", all.empty() ? "" : ", ", grouped(count), name);
   return all.empty() ? "none" : all;
+}
+
+Json as_json(const OwnershipStatus& o) {
+  Json segments = Json::array();
+  for (const auto& row : o.segments)
+    segments.push_back({{"stream", row.stream},
+                        {"incarnation", row.segment.incarnation},
+                        {"epoch", row.segment.epoch},
+                        {"from_sequence", row.segment.from_sequence},
+                        {"mode", postgres::to_text(row.segment.mode)},
+                        {"percent", percent_text(row.segment.percent_hundredths)}});
+  Json blocked = Json::array();
+  for (const Guard& guard : o.guards)
+    if (!guard.passed)
+      blocked.push_back({{"guard", guard.name},
+                         {"forceable", guard.forceable},
+                         {"found", guard.text},
+                         {"do", guard.what_to_do}});
+  Json parity = nullptr;
+  if (o.facts.parity)
+    parity = {{"verdict", o.facts.parity->verdict},
+              {"age_seconds", o.facts.parity->age.count()},
+              {"samples", o.facts.parity->samples}};
+  const auto optional = [](const auto& value) { return value ? Json(*value) : Json(nullptr); };
+  return {{"stage", to_text(o.facts.standing.stage)},
+          {"percent", percent_text(o.facts.standing.percent_hundredths)},
+          {"epoch", o.facts.standing.epoch},
+          {"since",
+           o.facts.standing.since ? Json(postgres::timestamp_text(*o.facts.standing.since)) : Json(nullptr)},
+          {"segments", segments},
+          {"worker_pending", o.facts.pending},
+          {"worker_drain_seconds", optional(o.facts.drain_seconds)},
+          {"monolith_pending", optional(o.monolith_pending)},
+          {"parity", parity},
+          {"dead_letters", o.facts.dead_letters},
+          {"reverse_ready", o.not_reversible.empty()},
+          {"reverse_trouble", o.not_reversible},
+          {"next_step", o.next ? Json(to_text(*o.next)) : Json(nullptr)},
+          {"blocked_by", blocked}};
 }
 
 Json as_json(const WorkerStatus& worker) {
@@ -60,7 +104,8 @@ Json as_json(const WorkerStatus& worker) {
           {"lanes", lanes},
           {"settled_last_hour", worker.settled_last_hour},
           {"dead_letters", worker.dead_letters},
-          {"retrying", worker.retrying}};
+          {"retrying", worker.retrying},
+          {"ownership", worker.ownership ? as_json(*worker.ownership) : Json(nullptr)}};
 }
 
 Json as_json(const Status& status) {
@@ -109,9 +154,43 @@ void print_lanes(Output& out, const WorkerStatus& worker) {
     out.table({"  lane", "stream", "priority", "pending", "ack pending", "redelivered"}, rows);
 }
 
+double seconds_between(Instant from, Instant to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+void print_ownership(Output& out, const OwnershipStatus& o) {
+  const GuardFacts& f = o.facts;
+  std::string stage = "  stage: " + out.paint(to_text(f.standing), Tone::good);
+  if (f.standing.since) stage += fmt::format(", since {}", age(seconds_between(*f.standing.since, f.now)));
+  for (const auto& row : o.segments)
+    stage += fmt::format("; {}{} from {}, epoch {}", row.stream,
+                         row.segment.incarnation > 1 ? fmt::format(" ({})", row.segment.incarnation) : "",
+                         row.segment.from_sequence, row.segment.epoch);
+  out.line(stage);
+  out.line(
+      fmt::format("  waiting: worker {}{}; monolith {}", grouped(f.pending),
+                  f.drain_seconds ? fmt::format(", {:.1f} s to drain", *f.drain_seconds) : ", pace unknown",
+                  o.monolith_pending ? grouped(*o.monolith_pending) : "unknown: its gate does not say"));
+  out.line("  parity: " + (f.parity ? fmt::format("{}, {} old, over {} samples", f.parity->verdict,
+                                                  age(static_cast<double>(f.parity->age.count())),
+                                                  grouped(f.parity->samples))
+                                    : std::string("no verdict")));
+  out.line("  reverse: " + (o.not_reversible.empty() ? out.paint("ready", Tone::good) : o.not_reversible));
+  if (!o.next) return;
+  std::size_t blocked = 0;
+  for (const Guard& guard : o.guards) blocked += guard.passed ? 0 : 1;
+  out.line(fmt::format(
+      "  next: {}{}", to_text(*o.next),
+      blocked == 0 ? ", nothing is in its way" : fmt::format(", {} in its way:", counted(blocked, "guard"))));
+  for (const Guard& guard : o.guards)
+    if (!guard.passed)
+      out.line(fmt::format("    {} {}", out.paint(guard.name + ":", Tone::warn), guard.text));
+}
+
 void print(Output& out, const Status& status) {
   for (const WorkerStatus& worker : status.workers) {
     out.line(out.paint(worker.worker, Tone::good));
+    if (worker.ownership) print_ownership(out, *worker.ownership);
     if (status.outbox) print_instances(out, worker);
     print_lanes(out, worker);
     if (status.outbox) {
@@ -131,20 +210,53 @@ void print(Output& out, const Status& status) {
                             : counted(outbox->relays, "relay")));
 }
 
+// On a terminal the screen is drawn over the one before, without a flicker; into a pipe goes one block after
+// the other.
+void redraw(const std::string& screen) {
+  std::string frame = "\x1b[H";
+  for (const char c : screen) {
+    if (c == '\n') frame += "\x1b[K";
+    frame += c;
+  }
+  std::cout << frame << "\x1b[J" << std::flush;
+}
+
+std::string rendered(const Status& status, bool color, bool watch) {
+  std::ostringstream text;
+  Output out(text, false, color);
+  if (watch) {
+    out.line(
+        out.paint(postgres::timestamp_text(SystemClock().now()).substr(0, 19) + "Z, every 2 s, until Ctrl-C",
+                  Tone::dim));
+  }
+  print(out, status);
+  for (const std::string& trouble : status.troubles)
+    if (watch) out.line(out.paint("trouble: " + trouble, Tone::bad));
+  return text.str();
+}
+
 int run_status(const Shell& shell, const Options& options) {
+  Interrupt interrupt;
   const Settings settings = shell.load_settings().values;
   Output out = shell.output();
+  const char* term = std::getenv("TERM");
+  const bool screen = options.watch && !out.json() && ::isatty(STDOUT_FILENO) == 1 &&
+                      (term == nullptr || std::string_view(term) != "dumb");
+  if (screen) std::cout << "\x1b[2J";
   for (;;) {
     const Status status = read_status(settings, options.workers);
-    if (options.watch && !out.json()) out.line("\x1b[2J\x1b[H");
     if (out.json())
       out.document(as_json(status));
+    else if (screen)
+      redraw(rendered(status, wants_color(STDOUT_FILENO), true));
     else
-      print(out, status);
-    for (const std::string& trouble : status.troubles)
-      std::cerr << "error: " << trouble << ". Do: see `cutover doctor`.\n";
-    if (!options.watch) return status.troubles.empty() ? kFine : kInconclusive;
-    std::this_thread::sleep_for(kWatchInterval);  // ends with Ctrl-C
+      std::cout << rendered(status, wants_color(STDOUT_FILENO), options.watch) << (options.watch ? "\n" : "")
+                << std::flush;
+    if (!screen)
+      for (const std::string& trouble : status.troubles)
+        std::cerr << "error: " << trouble << ". Do: see `cutover doctor`.\n";
+    const int code = status.troubles.empty() ? kFine : kInconclusive;
+    if (!options.watch || !interrupt.wait(kWatchInterval)) return code;
   }
 }
 
@@ -152,13 +264,14 @@ int run_status(const Shell& shell, const Options& options) {
 
 void add_status(Shell& shell) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command =
-      shell.add(shell.app(), "status", "Show instances, lanes, ledger, dead letters and outbox",
-                "cutover status --json", [&shell, options] { return run_status(shell, *options); });
+  CLI::App* command = shell.add(
+      shell.app(), "status",
+      "Show stage, lag of both sides, what blocks the next step, instances, lanes, dead letters and outbox",
+      "cutover status --json", [&shell, options] { return run_status(shell, *options); });
   std::vector<std::string> names;
   for (const WorkerSpec& worker : shell.workers()) names.push_back(worker.name);
   command->add_option("worker", options->workers, "Only these workers")->check(CLI::IsMember(names));
-  command->add_flag("--watch", options->watch, "Show it again every 2 s, until Ctrl-C");
+  command->add_flag("--watch", options->watch, "A screen to keep open: drawn again every 2 s, until Ctrl-C");
 }
 
 }  // namespace cutover::cli

@@ -1,8 +1,12 @@
 #include "runtime/cli/status_query.h"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 
 #include "runtime/cli/jetstream.h"
+#include "runtime/cli/ownership_facts.h"
+#include "runtime/host/connect_options.h"
 #include "runtime/postgres/session.h"
 
 namespace cutover::cli {
@@ -97,14 +101,82 @@ LaneSpec replay_lane() {
   return lane;
 }
 
+// What its gate says with each heartbeat about its own consumers.
+constexpr const char* kMonolithPending = R"sql(
+SELECT sum((l.value ->> 'pending')::bigint + (l.value ->> 'ack_pending')::bigint)::bigint
+FROM cutover.instances i JOIN cutover.workers w USING (worker_id)
+CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(i.detail -> 'lanes') WHEN 'object' THEN i.detail -> 'lanes' ELSE '{}' END) l
+WHERE w.worker = $1::text AND i.side = 'monolith'
+  AND i.seen_at = (SELECT max(n.seen_at) FROM cutover.instances n WHERE n.worker_id = i.worker_id AND n.side = 'monolith'))sql";
+
+std::optional<Step> next_step(Stage stage) {
+  switch (stage) {
+    case Stage::monolith:
+      return Step::shadow_start;
+    case Stage::shadow:
+      return Step::canary;
+    case Stage::canary:
+      return Step::switch_over;
+    case Stage::worker:
+      return Step::complete;
+    case Stage::complete:
+      break;
+  }
+  return std::nullopt;
+}
+
+// A reverse is never refused; but events need somebody who works on them.
+std::string reverse_trouble(const OwnershipStatus& o, const GuardLimits& limits) {
+  if (o.facts.standing.stage == Stage::complete) return "it is complete";
+  if (o.facts.standing.stage == Stage::monolith) return "there is nothing to give back";
+  for (const Guard& guard : guards_of(Step::switch_over, o.facts, limits))
+    if ((guard.name == "gate" || guard.name == "vectors") && !guard.passed)
+      return guard.name + ": " + guard.text;
+  return "";
+}
+
+OwnershipStatus read_ownership(const Settings& settings, const std::string& worker,
+                               postgres::Connection& database, JetStream* jetstream) {
+  OwnershipStatus o;
+  o.facts = read_facts(settings, worker, database, jetstream);
+  std::map<std::string, postgres::SegmentRow> newest;
+  for (auto& row : postgres::read_segments(database, worker)) newest[row.stream] = row;
+  for (auto& [stream, row] : newest) o.segments.push_back(row);
+  const auto pending = database.run(kMonolithPending, {std::string_view(worker)});
+  if (!pending->is_null(0, 0)) o.monolith_pending = static_cast<std::uint64_t>(pending->integer(0, 0));
+  // What the monolith owns and has not settled is counted by `complete`; here its gate's word will do.
+  if (!o.facts.monolith_unsettled) o.facts.monolith_unsettled = o.monolith_pending;
+  const GuardLimits limits = limits_of(settings);
+  o.next = next_step(o.facts.standing.stage);
+  if (o.next) o.guards = guards_of(*o.next, o.facts, limits);
+  o.not_reversible = reverse_trouble(o, limits);
+  return o;
+}
+
+void read_all_ownership(const Settings& settings, Status& status, JetStream* jetstream) {
+  try {
+    postgres::Connection database(postgres_options(settings, "cutover status"));
+    database.connect();
+    for (WorkerStatus& worker : status.workers)
+      worker.ownership = read_ownership(settings, worker.worker, database, jetstream);
+  } catch (const std::runtime_error& error) {
+    if (std::find(status.troubles.begin(), status.troubles.end(), error.what()) == status.troubles.end())
+      status.troubles.emplace_back(error.what());
+  }
+}
+
 }  // namespace
 
 Status read_status(const Settings& settings, const std::vector<std::string>& workers) {
   Status status;
   for (const WorkerSpec& spec : settings.workers)
     if (workers.empty() || std::find(workers.begin(), workers.end(), spec.name) != workers.end())
-      status.workers.push_back(
-          {.worker = spec.name, .instances = {}, .lanes = {}, .settled_last_hour = {}, .dead_letters = {}});
+      status.workers.push_back({.worker = spec.name,
+                                .instances = {},
+                                .lanes = {},
+                                .settled_last_hour = {},
+                                .dead_letters = {},
+                                .ownership = {}});
   try {
     Session session(settings.postgres.url, settings.postgres.password, "cutover status");
     for (WorkerStatus& worker : status.workers) read_ledger(session, worker);
@@ -113,16 +185,18 @@ Status read_status(const Settings& settings, const std::vector<std::string>& wor
   } catch (const std::runtime_error& error) {
     status.troubles.emplace_back(error.what());
   }
+  std::unique_ptr<JetStream> jetstream;
   try {
-    JetStream jetstream(settings);
+    jetstream = std::make_unique<JetStream>(settings);
     for (WorkerStatus& worker : status.workers) {
       for (const LaneSpec& lane : settings.worker(worker.worker).lanes)
-        worker.lanes.push_back(read_lane(jetstream, worker.worker, lane));
-      worker.lanes.push_back(read_lane(jetstream, worker.worker, replay_lane()));
+        worker.lanes.push_back(read_lane(*jetstream, worker.worker, lane));
+      worker.lanes.push_back(read_lane(*jetstream, worker.worker, replay_lane()));
     }
   } catch (const BrokerError& error) {
     status.troubles.emplace_back(error.what());
   }
+  if (status.outbox) read_all_ownership(settings, status, jetstream.get());
   return status;
 }
 

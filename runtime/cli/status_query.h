@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "runtime/host/settings.h"
+#include "runtime/policy/guards.h"
+#include "runtime/postgres/ownership.h"
 
 namespace cutover::cli {
 
@@ -36,6 +38,16 @@ struct LaneStatus {
   std::uint64_t last_sequence = 0;  // of the stream
 };
 
+// How far the hand-over is, and what keeps it from going on.
+struct OwnershipStatus {
+  GuardFacts facts;
+  std::vector<postgres::SegmentRow> segments;     // of the newest epoch of each stream
+  std::optional<std::uint64_t> monolith_pending;  // as its gate says; none: it does not
+  std::optional<Step> next;                       // none: it is complete
+  std::vector<Guard> guards;                      // of that step
+  std::string not_reversible;                     // why a reverse would help nobody; empty: it would
+};
+
 struct WorkerStatus {
   std::string worker;
   std::vector<InstanceStatus> instances;
@@ -43,6 +55,7 @@ struct WorkerStatus {
   std::map<std::string, std::uint64_t> settled_last_hour;  // by class
   std::map<std::string, std::uint64_t> dead_letters;       // open and replaying ones, by kind
   std::uint64_t retrying = 0;                              // events with failures that are not settled
+  std::optional<OwnershipStatus> ownership;                // nullopt without PostgreSQL
 };
 
 struct OutboxStatus {

@@ -57,6 +57,16 @@ struct Settings {
     std::uint64_t batch_max = 256;
   } outbox;
 
+  struct Ownership {
+    std::string order = "score-orchestrator,search-projector,dispute-processor";
+    std::chrono::milliseconds stable{std::chrono::hours(72)};
+    std::chrono::milliseconds parity_age_max{std::chrono::hours(24)};
+    std::uint64_t parity_samples_min = 1'000;
+    std::chrono::milliseconds drain_max{10'000};
+    std::uint64_t outbox_waiting_max = 1'000;
+    bool auto_reverse = false;
+  } ownership;
+
   struct Replay {
     std::uint64_t rate = 100;
   } replay;

@@ -96,6 +96,28 @@ void add_surroundings(Settings& s, std::vector<Setting>& table) {
       });
 }
 
+void add_ownership(Settings& s, std::vector<Setting>& table) {
+  table.insert(table.end(),
+               {
+                   {"ownership.order", TextSlot{&s.ownership.order},
+                    "Workers in the order in which they take over, separated by commas; one that is not named "
+                    "waits for none."},
+                   {"ownership.stable", DurationSlot{&s.ownership.stable, milliseconds(0), days(90)},
+                    "How long a worker must have been at 100 % before the next one begins, and before it is "
+                    "complete. The watch after a switch lasts as long."},
+                   {"ownership.parity_age_max", DurationSlot{&s.ownership.parity_age_max, minutes(1), days(30)},
+                    "How old the verdict of a comparison may be."},
+                   {"ownership.parity_samples_min", CountSlot{&s.ownership.parity_samples_min, 1, 1'000'000'000},
+                    "How many samples it must rest on."},
+                   {"ownership.drain_max", DurationSlot{&s.ownership.drain_max, milliseconds(0), days(1)},
+                    "How long the worker may need for what waits for it."},
+                   {"ownership.outbox_waiting_max", CountSlot{&s.ownership.outbox_waiting_max, 0, 1'000'000'000},
+                    "How many rows of the outbox may wait."},
+                   {"ownership.auto_reverse", BoolSlot{&s.ownership.auto_reverse},
+                    "Whether the watch hands events back to the monolith by itself when a limit is passed."},
+               });
+}
+
 void add_worker(WorkerSpec& worker, std::vector<Setting>& table) {
   const std::string prefix = "worker." + worker.name + ".";
   table.push_back({prefix + "concurrency", CountSlot{&worker.concurrency, 1, 64},
@@ -119,6 +141,7 @@ std::vector<Setting> settings_table(Settings& settings) {
   std::vector<Setting> table;
   add_connections(settings, table);
   add_delivery(settings, table);
+  add_ownership(settings, table);
   add_surroundings(settings, table);
   for (WorkerSpec& worker : settings.workers) add_worker(worker, table);
   return table;

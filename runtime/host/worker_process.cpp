@@ -11,6 +11,7 @@
 #include "runtime/host/connect_options.h"
 #include "runtime/host/host.h"
 #include "runtime/host/registration.h"
+#include "runtime/host/watch.h"
 #include "runtime/observe/log.h"
 #include "runtime/policy/schedule.h"
 #include "runtime/policy/vectors.h"
@@ -21,6 +22,7 @@ namespace cutover {
 namespace {
 
 constexpr std::chrono::milliseconds kUpkeepPause{1'000};
+constexpr std::chrono::milliseconds kWatchEvery{60'000};
 constexpr std::chrono::milliseconds kUpkeepBreath{20};  // between steps while there is more to do
 constexpr std::size_t kReplayBatchMax = 32;
 
@@ -160,6 +162,7 @@ void WorkerProcess::start(Deadline deadline) {
   for (const Chore& chore : parts_.spec.chores)
     chores_.emplace_back([this, &chore](std::stop_token stop) { run_chore(chore, stop); });
   chores_.emplace_back([this](std::stop_token stop) { run_upkeep(stop); });
+  chores_.emplace_back([this](std::stop_token stop) { run_watch(stop); });
 }
 
 void WorkerProcess::arm_schedules() {
@@ -218,6 +221,28 @@ void WorkerProcess::run_upkeep(std::stop_token stop) {
       more = false;
       log_warn("upkeep of the ledger failed and is tried again", {{"worker", name()}, {"error", e.what()}});
     }
+  }
+}
+
+// Looks after the worker for a while after its switch; every process of it does, one of them is enough.
+void WorkerProcess::run_watch(std::stop_token stop) {
+  const auto pause = [&](std::chrono::milliseconds time) { return sleep_for(time, stop); };
+  postgres::Connection database(postgres_options(parts_.settings, "cutover watch " + parts_.instance));
+  Watch watch(parts_.settings, parts_.spec, database, connection_, "watch of " + parts_.instance);
+  std::string reported;
+  while (sleep_for(kWatchEvery, stop)) {
+    try {
+      const Watch::Look look = watch.look(pause);
+      if (look.reversed)
+        log_error("the watch handed the events back to the monolith", {{"worker", name()}, {"because", look.over}});
+      else if (!look.over.empty() && look.over != reported)
+        log_warn("the worker does badly after its switch", {{"worker", name()}, {"because", look.over}, {"do", reverse_command(name(), look.over)}});
+      reported = look.over;
+    } catch (const DependencyDown&) {  // the lanes say so
+    } catch (const std::exception& e) {
+      log_warn("the watch failed and is tried again", {{"worker", name()}, {"error", e.what()}});
+    }
+    database.disconnect();  // one look a minute is not worth a connection
   }
 }
 

@@ -18,11 +18,12 @@ namespace cutover {
 
 class Registration;
 
-// The relay of this process, with connections of its own; or, when it has none, just the store that arms schedules.
+// The relay of this process, with connections of its own; or, when it has none, just the store that arms
+// schedules.
 class RelayProcess {
  public:
-  RelayProcess(const Settings& settings, const std::string& instance, const Clock& clock, Metrics& metrics, Health& health,
-               bool enabled);
+  RelayProcess(const Settings& settings, const std::string& instance, const Clock& clock, Metrics& metrics,
+               Health& health, bool enabled);
   ~RelayProcess();
   // Throws StartError when the broker is not reached by the deadline.
   void start(Deadline deadline);
@@ -62,7 +63,8 @@ class WorkerProcess {
     std::string refusal;         // empty: the claim is not refused
     std::string detail;          // JSON for cutover.instances
     std::vector<Origin> without_backlog;
-    // First sequence that may not be acknowledged yet, of what is in the stream; the largest integer for none.
+    // First sequence that may not be acknowledged yet, of what is in the stream; the largest integer for
+    // none.
     std::vector<std::pair<Origin, std::int64_t>> settled_below;
   };
 
@@ -79,6 +81,7 @@ class WorkerProcess {
   void arm_schedules();
   void run_chore(const Chore& chore, std::stop_token stop);
   void run_upkeep(std::stop_token stop);
+  void run_watch(std::stop_token stop);
 
   Parts parts_;
   Connection connection_;

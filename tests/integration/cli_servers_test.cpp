@@ -1,5 +1,6 @@
-// The program with servers: a database of its own and a NATS server of its own, so that streams do not meet
-// those of others.
+// The program with servers: what every command makes of them.
+#include "integration/cli_servers.h"
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -9,37 +10,12 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include "fixtures/nats_server.h"
 #include "fixtures/server_addresses.h"
-#include "fixtures/test_database.h"
-#include "integration/cli.h"
 
 using namespace cutover::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 using nlohmann::json;
-
-namespace {
-
-struct Servers {
-  Process::Environment environment() const {
-    return {{"CUTOVER_NATS_SERVERS", nats.url()}, {"CUTOVER_POSTGRES_URL", database.url()}};
-  }
-  Ended run(const std::vector<std::string>& arguments) const { return run_cutover(arguments, environment()); }
-  void execute(std::initializer_list<const char*> statements) {
-    for (const char* statement : statements) database.query(statement);
-  }
-  json check(const std::string& name) const {
-    const json document = json::parse(run({"doctor", "--json"}).out);
-    for (const json& line : document["checks"])
-      if (line["name"] == name) return line;
-    return {};
-  }
-  NatsServer nats;
-  TestDatabase database;
-};
-
-}  // namespace
 
 TEST_CASE("plan shows what apply then does, and neither repeats it", "[cli]") {
   Servers servers;

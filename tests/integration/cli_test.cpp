@@ -126,11 +126,12 @@ TEST_CASE("the help of every command ends with one example of it", "[cli]") {
   const auto commands = all_commands();
   CHECK(commands.size() >= 11);
   for (const auto& command : commands) {
-    std::string words = "cutover";
-    for (const std::string& word : command) words += " " + word;
-    INFO(words);
     const std::string example = example_of(command);
-    CHECK_THAT(example, ContainsSubstring(command.empty() ? "cutover " : words));
+    INFO(example);
+    auto at = example.find("cutover ");
+    for (const std::string& word : command)  // a worker's name may stand between them
+      if (at != std::string::npos) at = example.find(" " + word, at);
+    CHECK(at != std::string::npos);
     CHECK(example.find('\n') == std::string::npos);
   }
 }
