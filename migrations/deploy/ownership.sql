@@ -317,9 +317,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- Goes on with a stream that was deleted and created anew at p_created_at: each worker keeps its present mode from the first
--- sequence of the new life. Waits for every batch in flight, as long as lock_timeout lets it. Events that waited for a
--- predecessor, and that no outbox holds any more, are gone: their versions are passed. Returns the incarnation, which is the
--- present one when the stream was known to be created then.
+-- sequence of the new life. Waits for every batch in flight, as long as lock_timeout lets it. Nothing here knows which versions
+-- of an ordered worker's aggregates are gone with the old life and which were published again in the new one: pass_version,
+-- in the same transaction or when a letter of kind gap names one. Returns the incarnation, which is the present one when the
+-- stream was known to be created then.
 CREATE FUNCTION cutover.start_incarnation(p_stream text, p_created_at timestamptz, p_actor text, p_reason text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -346,15 +347,7 @@ BEGIN
   SELECT o.worker_id, (SELECT max(a.epoch) + 1 FROM cutover.ownership a WHERE a.worker_id = o.worker_id), v_new_id, 0, o.mode, o.percent, p_actor, p_reason
   FROM (SELECT DISTINCT ON (worker_id) worker_id, mode, percent FROM cutover.ownership
         WHERE stream_id = v_old_id ORDER BY worker_id, epoch DESC) o;
-  WITH gone AS (
-    DELETE FROM cutover.waiting t
-    WHERE t.stream_id = v_old_id
-    RETURNING t.worker_id, t.shadow, t.key, t.version, t.event_hash)
-  INSERT INTO cutover.aggregates AS g (worker_id, shadow, key, versions)
-  SELECT worker_id, shadow, key, range_agg(int8range(version, version, '[]')) FROM gone
-  WHERE NOT EXISTS (SELECT FROM cutover.outbox o WHERE o.event_id IS NOT NULL AND cutover.event_hash(o.event_id) = gone.event_hash)
-  GROUP BY worker_id, shadow, key ORDER BY worker_id, shadow, key
-  ON CONFLICT (worker_id, shadow, key) DO UPDATE SET versions = g.versions + excluded.versions;
+  DELETE FROM cutover.waiting t WHERE t.stream_id = v_old_id;
   RETURN v_incarnation + 1;
 END $$;
 

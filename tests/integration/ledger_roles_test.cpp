@@ -70,3 +70,38 @@ TEST_CASE("each role reads and calls what its work needs, and no more", "[ledger
   CHECK(roles.state("cutover_monolith", "INSERT INTO cutover.outbox (message_id, subject, key, payload) VALUES ('m', 's', 'k', '')") == "");
   CHECK(roles.state("cutover_monolith", "DELETE FROM cutover.outbox") == kDenied);
 }
+
+TEST_CASE("operators change ownership through its functions, workers and the monolith do not", "[ledger]") {
+  Roles roles;
+  const std::string lock = "SELECT pg_advisory_xact_lock(cutover.lock_class_worker(), worker_id) FROM cutover.workers WHERE worker = 'search-projector'";
+  const std::vector<std::string> calls = {
+      "SELECT * FROM cutover.append_segments('search-projector', 'monolith', 0, 'me', 'because', '{S}', '{1}', '{0}')",
+      "SELECT cutover.start_incarnation('S', '2026-02-01', 'me', 'because')",
+      "SELECT cutover.log_operation('me', 'switch', NULL, NULL, 'because', NULL, 'done', NULL)",
+      "SELECT cutover.pass_version('search-projector', 'k', 1)",
+      "SELECT cutover.seize_replays('search-projector', 1)",
+  };
+  for (const std::string& call : calls) {
+    CAPTURE(call);
+    LedgerSession session(roles.db, kWorker);
+    session.begin();
+    session.connection.run("SET LOCAL ROLE cutover_operator");
+    session.connection.run(lock);
+    CHECK_NOTHROW(session.connection.run(call));
+    session.rollback();
+    for (const std::string role : {"cutover_worker", "cutover_search_projector", "cutover_monolith", "cutover_relay"}) {
+      CAPTURE(role);
+      CHECK(roles.state(role, call) == kDenied);
+    }
+  }
+  for (const std::string role : {"cutover_worker", "cutover_monolith", "cutover_relay", "cutover_operator"}) {
+    CAPTURE(role);
+    CHECK(roles.state(role, "INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, actor, reason) VALUES (1, 1, 1, 1, 'worker', 'a', 'b')") == kDenied);
+    for (const std::string table : {"ownership", "operator_log"}) {
+      CHECK(roles.state(role, "UPDATE cutover." + table + " SET reason = 'x'") == kDenied);
+      CHECK(roles.state(role, "DELETE FROM cutover." + table) == kDenied);
+    }
+    CHECK(roles.state(role, "INSERT INTO cutover.operator_log (actor, command, reason, result) VALUES ('a', 'b', 'c', 'd')") == kDenied);
+    CHECK(roles.state(role, "INSERT INTO cutover.aggregates VALUES (1, false, 'k', '{}')") == kDenied);
+  }
+}

@@ -1,0 +1,152 @@
+// Workers that need order: versions of an aggregate are applied one after the other, by whichever side.
+#include <catch2/catch_test_macros.hpp>
+
+#include "fixtures/ledger_session.h"
+#include "runtime/engine/ports.h"
+
+using namespace cutover;
+using namespace cutover::test;
+
+namespace {
+
+constexpr const char* kWorker = "dispute-processor";
+
+struct Ordered {
+  Ordered() : worker(db, kWorker), monolith(db, kWorker, "monolith") { db.query("SELECT cutover.stream_incarnation('S', '2026-01-01T00:00:00Z')"); }
+  std::string versions() { return db.value("SELECT string_agg(key || ' ' || versions::text, ', ' ORDER BY key) FROM cutover.aggregates WHERE NOT shadow"); }
+  std::string claim(const std::vector<LedgerEvent>& batch) {
+    worker.begin();
+    const std::string answer = worker.claim("S", 1, batch).serving;
+    worker.rollback();
+    return answer;
+  }
+  TestDatabase db;
+  LedgerSession worker, monolith;
+};
+
+// Version of one case, as an event of its own.
+LedgerEvent version(std::int64_t sequence, std::int64_t number, const std::string& key = "case") {
+  LedgerEvent event = ledger_event(sequence, key + " version " + std::to_string(number));
+  event.key = key;
+  event.version = number;
+  return event;
+}
+
+}  // namespace
+
+TEST_CASE("a version waits for its predecessor, and is a duplicate once it was passed", "[ledger]") {
+  Ordered o;
+  CHECK(o.worker.work("S", 1, {version(1, 2), version(2, 1, "other")}) == "wa");
+  CHECK(o.worker.work("S", 1, {version(3, 1)}) == "a");
+  CHECK(o.worker.work("S", 1, {version(1, 2)}) == "a");
+  LedgerEvent again = version(5, 2);
+  again.mark = "global\x1f" "another key";
+  CHECK(o.worker.work("S", 1, {again}) == "d");
+  CHECK(o.versions() == "case {[1,3)}, other {[1,2)}");
+  CHECK(o.db.count("SELECT count(*) FROM cutover.waiting") == 0);
+}
+
+TEST_CASE("a batch brings its own predecessors, in stream order", "[ledger]") {
+  Ordered o;
+  CHECK(o.claim({version(1, 1), version(2, 2), version(3, 4), version(4, 3)}) == "aawa");
+  CHECK(o.worker.work("S", 1, {version(1, 1), version(2, 2), version(4, 3), version(5, 4)}) == "aaaa");
+  CHECK(o.versions() == "case {[1,5)}");
+}
+
+TEST_CASE("a batch whose predecessor was not applied after all does not commit", "[ledger]") {
+  Ordered o;
+  o.worker.begin();
+  REQUIRE(o.worker.claim("S", 1, {version(1, 1), version(2, 2)}).serving == "aa");
+  CHECK_THROWS_AS(o.worker.settle("ra"), StatementError);
+  o.worker.rollback();
+  // Apart they do what they must.
+  o.worker.begin();
+  REQUIRE(o.worker.claim("S", 1, {version(1, 1)}).serving == "a");
+  o.worker.settle("r");
+  o.worker.commit();
+  CHECK(o.worker.work("S", 1, {version(2, 2)}) == "w");
+}
+
+TEST_CASE("an open dead letter is no predecessor; a dropped one is", "[ledger]") {
+  Ordered o;
+  o.worker.begin();
+  REQUIRE(o.worker.claim("S", 1, {version(1, 1)}).serving == "a");
+  o.worker.settle("x");
+  o.worker.commit();
+  CHECK(o.worker.work("S", 1, {version(2, 2)}) == "w");
+  o.db.query("SELECT cutover.pass_version('dispute-processor', 'case', 1)");
+  CHECK(o.worker.work("S", 1, {version(2, 2)}) == "a");
+  o.db.query("SELECT cutover.pass_version('dispute-processor', 'seeded', 41, true)");
+  CHECK(o.worker.work("S", 1, {version(3, 42, "seeded")}) == "a");
+}
+
+TEST_CASE("both sides keep one order across a boundary", "[ledger]") {
+  Ordered o;
+  o.db.query("INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, actor, reason) SELECT worker_id, e, stream_id, f, m, 'test', 'test' "
+             "FROM cutover.workers, cutover.streams, (VALUES (1, 0, 'monolith'), (2, 2, 'worker')) v (e, f, m) WHERE worker = 'dispute-processor'");
+  CHECK(o.worker.work("S", 1, {version(1, 1), version(2, 2)}) == "sw");
+  CHECK(o.monolith.work("S", 1, {version(1, 1), version(2, 2)}) == "as");
+  CHECK(o.worker.work("S", 1, {version(1, 1), version(2, 2)}) == "=a");
+}
+
+TEST_CASE("an event becomes a gap when all below it is settled and the limit passed", "[ledger]") {
+  Ordered o;
+  auto floor = [&](const std::string& side, std::int64_t below) {
+    o.db.query("SELECT cutover.note_settled_below('dispute-processor', $1, 'S', 1, $2::bigint)", {side, std::to_string(below)});
+  };
+  CHECK(o.worker.work("S", 1, {version(7, 2)}) == "w");
+  o.db.query("UPDATE cutover.waiting SET since = now() - interval '11 min'");
+  CHECK(o.claim({version(7, 2)}) == "w");  // nobody has said how far it is
+  floor("worker", 7);
+  CHECK(o.claim({version(7, 2)}) == "g");
+  floor("monolith", 5);  // it may still hold the predecessor
+  CHECK(o.claim({version(7, 2)}) == "w");
+  floor("monolith", 9'000'000'000);
+  CHECK(o.claim({version(7, 2)}) == "g");
+  o.db.query("UPDATE cutover.waiting SET since = now() - interval '9 min'");
+  CHECK(o.claim({version(7, 2)}) == "w");  // too early
+  o.db.query("UPDATE cutover.workers SET gap_limit = '0 s'");
+  CHECK(o.claim({version(7, 2)}) == "g");
+  // A gap takes the mark for its letter: a copy is a duplicate.
+  LedgerEvent copy = version(8, 2);
+  copy.event_id = ledger_event(8).event_id;
+  o.worker.begin();
+  CHECK(o.worker.claim("S", 1, {version(7, 2)}).serving == "g");
+  o.worker.settle("x");
+  o.worker.commit();
+  CHECK(o.claim({copy}) == "w");
+  CHECK(o.worker.work("S", 1, {copy}) == "w");
+  floor("worker", 8);
+  CHECK(o.claim({copy}) == "w");  // what the monolith said is older than the wait
+  floor("monolith", 9'000'000'000);
+  CHECK(o.claim({copy}) == "d");
+}
+
+TEST_CASE("workers without order never look at versions", "[ledger]") {
+  Ordered o;
+  LedgerSession search(o.db, "search-projector");
+  CHECK(search.work("S", 1, {version(1, 9), version(2, 3)}) == "aa");
+  CHECK(o.db.count("SELECT (SELECT count(*) FROM cutover.aggregates) + (SELECT count(*) FROM cutover.waiting)") == 0);
+}
+
+TEST_CASE("shadow keeps an order of its own, seeded from serving", "[ledger]") {
+  Ordered o;
+  o.db.query("INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, actor, reason) SELECT worker_id, e, stream_id, f, m, 'test', 'test' "
+             "FROM cutover.workers, cutover.streams, (VALUES (1, 0, 'monolith'), (2, 2, 'shadow')) v (e, f, m) WHERE worker = 'dispute-processor'");
+  CHECK(o.monolith.work("S", 1, {version(1, 1), version(2, 2)}) == "aa");
+  o.worker.begin();
+  CHECK(o.worker.claim("S", 1, {version(2, 2)}).shadow == "w");
+  o.worker.commit();
+  o.db.query("SELECT cutover.seed_shadow_versions('dispute-processor')");
+  o.worker.begin();
+  CHECK(o.worker.claim("S", 1, {version(2, 2), version(3, 3)}).shadow == "da");
+  o.worker.rollback();
+}
+
+TEST_CASE("an event that waited in an earlier life of the stream is applied in the new one", "[ledger]") {
+  Ordered o;
+  CHECK(o.worker.work("S", 1, {version(2, 2)}) == "w");
+  o.db.query("SELECT cutover.start_incarnation('S', '2026-02-01', 'me', 'because')");
+  // Both were published again; the relay keeps no row of them any more.
+  CHECK(o.worker.work("S", 2, {version(1, 1), version(2, 2)}) == "aa");
+}
