@@ -258,6 +258,25 @@ TEST_CASE("an outgoing event that its stream lost is named, and redrive brings i
   CHECK_THAT(world.run({"audit", "search-projector"}).out, ContainsSubstring("1 outgoing event waiting"));
 }
 
+TEST_CASE("a monolith behind its gate is audited through the durables that it names", "[audit]") {
+  AuditWorld world;
+  own(world, "monolith");
+  Process monolith({CUTOVER_BINARY_DIR "/tests/monolith/monolith", "serve", "--nats", world.nats.url(),
+                    "--pg", world.db.url()});
+  world.publish("contact.edge_upserted", keys(80));
+  CHECK(eventually([&] {
+    const auto answer = world.audit();
+    return answer.code == 0 && answer.count("CONTACT", "other_side") == 80;
+  }));
+  forget(world, "{[5,6)}");
+  const auto answer = world.audit();
+  INFO(answer.document.dump(1) << answer.err << monolith.err());
+  CHECK(answer.stranded() == Sequences{5});
+  CHECK(answer.document["streams"][0]["stranded"][0]["owner"] == "monolith");
+  monolith.signal(SIGTERM);
+  CHECK(monolith.wait().code == 0);
+}
+
 TEST_CASE("beside a worker under load no audit finds anything stranded", "[audit]") {
   AuditWorld world;
   Process worker(cutover_command({"run", "search-projector"}), world.environment());
