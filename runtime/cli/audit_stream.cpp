@@ -99,7 +99,7 @@ class StreamAuditor {
   std::vector<Held> held_in_stream(const SequenceSet& asked, bool bodies);
 
   void judge_all(std::vector<Held> open);
-  void name(const Held& held, const std::vector<Segment>& segments);
+  void name(const Held& held, const Ownership& ownership);
   void count_gone(const SequenceSet& gone);
 
   const WorkerSpec& worker_;
@@ -268,8 +268,8 @@ std::vector<Held> StreamAuditor::held_in_stream(const SequenceSet& asked, bool b
   return held;
 }
 
-void StreamAuditor::name(const Held& held, const std::vector<Segment>& segments) {
-  const Owner who = owner(segments, audit_.incarnation, held.sequence, held.key.value_or(""));
+void StreamAuditor::name(const Held& held, const Ownership& ownership) {
+  const Owner who = ownership.of(held.sequence, held.key.value_or(""));
   audit_.stranded.push_back({audit_.stream, held.sequence, held.subject, held.message_id,
                              lanes_[held.lane]->name, who.serving, who.epoch});
 }
@@ -287,12 +287,12 @@ void StreamAuditor::count_gone(const SequenceSet& gone) {
 // appended behind the consumers begins beyond every message that was there, so it changes nobody's owner.
 void StreamAuditor::judge_all(std::vector<Held> open) {
   std::vector<std::pair<Held, Unsettled>> suspects;
-  std::vector<Segment> segments;
+  Ownership ownership;
   for (int round = 0; round < kRounds; ++round) {
     std::vector<ConsumerPosition> lanes, monolith;
     for (const LaneSpec* lane : lanes_) lanes.push_back(position(worker_.name + "-" + lane->name));
     for (const MonolithReader& reader : monolith_) monolith.push_back(position(reader.durable));
-    if (known_) segments = ledger_.segments(*known_);
+    ownership = ledger_.ownership(known_);
 
     suspects.clear();
     bool key_needed = false;
@@ -300,7 +300,7 @@ void StreamAuditor::judge_all(std::vector<Held> open) {
     for (Held& held : open) {
       Readers readers{lanes[held.lane], std::nullopt};
       if (held.monolith) readers.monolith = monolith[*held.monolith];
-      const Unsettled verdict = judge(held.sequence, held.key, segments, audit_.incarnation, readers);
+      const Unsettled verdict = judge(held.sequence, held.key, ownership, readers);
       if (verdict == Unsettled::in_flight) {
         ++audit_.counts[AuditClass::in_flight];
         continue;
@@ -324,7 +324,7 @@ void StreamAuditor::judge_all(std::vector<Held> open) {
   for (const auto& [held, verdict] : suspects) {
     if (verdict == Unsettled::stranded) {
       ++audit_.counts[AuditClass::stranded];
-      name(held, segments);
+      name(held, ownership);
     } else {
       ++audit_.unknown;
     }

@@ -227,10 +227,8 @@ void Explainer::read_message(const StreamPlace& place) {
 }
 
 void Explainer::tell_owner(const StreamPlace& place) {
-  const std::vector<Segment> segments = known_ ? ledger_.segments(*known_) : std::vector<Segment>();
-  const int incarnation = known_ ? known_->incarnation : 0;
   const Json& event = document_["event"];
-  const Owner who = owner(segments, incarnation, place.sequence, field(event, "key"));
+  const Owner who = ledger_.ownership(known_).of(place.sequence, field(event, "key"));
   Json told = known_ && who.epoch > 0 ? history_.segment(known_->stream_id, who.epoch) : Json(nullptr);
   document_["owner"] = {{"side", who.serving == Side::worker ? "worker" : "monolith"},
                         {"shadow", who.shadow}};

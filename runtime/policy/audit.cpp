@@ -44,12 +44,12 @@ SequenceSet count_settled(const LedgerView& view, AuditCounts& counts) {
   return counted;
 }
 
-Unsettled judge(std::uint64_t sequence, std::optional<std::string_view> key,
-                std::span<const Segment> segments, int incarnation, const Readers& readers) noexcept {
+Unsettled judge(std::uint64_t sequence, std::optional<std::string_view> key, const Ownership& ownership,
+                const Readers& readers) noexcept {
   const Unsettled by_worker = judge_by(sequence, readers.worker);
   const Unsettled by_monolith = readers.monolith ? judge_by(sequence, *readers.monolith) : Unsettled::unknown;
   if (by_worker == by_monolith) return by_worker;
-  const Owner who = owner(segments, incarnation, sequence, key.value_or(""));
+  const Owner who = ownership.of(sequence, key.value_or(""));
   if (who.mode == Mode::canary && !key) return Unsettled::key_needed;
   return who.serving == Side::worker ? by_worker : by_monolith;
 }

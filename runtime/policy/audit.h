@@ -3,8 +3,8 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
+#include <vector>
 
 #include "runtime/policy/segments.h"
 #include "runtime/policy/sequence_set.h"
@@ -73,11 +73,22 @@ enum class Unsettled {
   unknown,     // the monolith's, and its consumer is not known
 };
 
+// Who owns what of one stream, at one look.
+struct Ownership {
+  std::vector<Segment> segments;
+  int incarnation = 0;
+  Side first = Side::worker;  // whose everything is before anything was decided
+
+  Owner of(std::uint64_t sequence, std::string_view key) const noexcept {
+    return owner(segments, incarnation, sequence, key, first);
+  }
+};
+
 // Judges an event that the stream holds and the ledger does not know. The ledger must be asked again behind
 // this: what was settled between the two looks is not stranded.
-//   segments  read after the positions were: who acks, commits first
-//   key       nullopt: not read yet
-Unsettled judge(std::uint64_t sequence, std::optional<std::string_view> key,
-                std::span<const Segment> segments, int incarnation, const Readers& readers) noexcept;
+//   key        nullopt: not read yet
+//   ownership  read after the positions were: who acks, commits first
+Unsettled judge(std::uint64_t sequence, std::optional<std::string_view> key, const Ownership& ownership,
+                const Readers& readers) noexcept;
 
 }  // namespace cutover

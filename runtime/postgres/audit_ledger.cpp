@@ -85,12 +85,17 @@ std::optional<std::uint64_t> AuditLedger::settled_beyond(const KnownStream& stre
   return highest ? std::optional<std::uint64_t>(std::stoull(*highest)) : std::nullopt;
 }
 
-std::vector<Segment> AuditLedger::segments(const KnownStream& stream) {
-  std::vector<Segment> segments;
-  for (const auto& row : session_.query(kSegments, {worker_, std::to_string(stream.stream_id)}).rows)
-    segments.push_back({std::stoll(row[0].value()), std::stoi(row[1].value()), std::stoull(row[2].value()),
-                        mode_of(row[3].value()), std::stoi(row[4].value())});
-  return segments;
+Ownership AuditLedger::ownership(const std::optional<KnownStream>& stream) {
+  Ownership ownership;
+  const Table first = session_.query("SELECT first_owner FROM cutover.workers WHERE worker = $1", {worker_});
+  if (!first.rows.empty() && first.rows[0][0] == "monolith") ownership.first = Side::monolith;
+  if (!stream) return ownership;
+  ownership.incarnation = stream->incarnation;
+  for (const auto& row : session_.query(kSegments, {worker_, std::to_string(stream->stream_id)}).rows)
+    ownership.segments.push_back({std::stoll(row[0].value()), std::stoi(row[1].value()),
+                                  std::stoull(row[2].value()), mode_of(row[3].value()),
+                                  std::stoi(row[4].value())});
+  return ownership;
 }
 
 std::vector<MonolithConsumer> AuditLedger::monolith_consumers() {

@@ -43,7 +43,8 @@ class AuditLedger {
   Stretch stretch(const KnownStream& stream, SequenceRange range);
   // The highest sequence above this one that was settled; nullopt without one.
   std::optional<std::uint64_t> settled_beyond(const KnownStream& stream, std::uint64_t sequence);
-  std::vector<Segment> segments(const KnownStream& stream);
+  // Of a stream that nobody has worked on, there are no segments.
+  Ownership ownership(const std::optional<KnownStream>& stream);
   // Those of the instance that was seen last.
   std::vector<MonolithConsumer> monolith_consumers();
 

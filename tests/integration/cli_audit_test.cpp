@@ -161,6 +161,17 @@ TEST_CASE("whose consumer counts is decided by the segments", "[audit]") {
   CHECK_THAT(unknown.err, ContainsSubstring("heartbeat"));
 }
 
+TEST_CASE("before anything was decided events are the first owner's", "[audit]") {
+  AuditWorld world;
+  world.heartbeat();
+  world.publish("contact.edge_upserted", keys(3));
+  read_contacts(world, 3);
+  read_contacts(world, 1, true, "monolith");
+  CHECK(world.audit().stranded() == Sequences{1, 2, 3});
+  world.db.query("UPDATE cutover.workers SET first_owner = 'monolith'");
+  CHECK(world.audit().stranded() == Sequences{1});
+}
+
 TEST_CASE("in a canary the key decides, from the header or from the body", "[audit]") {
   const bool key_header = GENERATE(true, false);
   AuditWorld world;

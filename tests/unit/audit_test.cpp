@@ -26,7 +26,7 @@ Segment segment(Mode mode, int percent_hundredths = 0) {
 
 Unsettled judged(std::uint64_t sequence, const std::vector<Segment>& segments,
                  std::optional<std::string_view> key = "key") {
-  return judge(sequence, key, segments, 1, kReaders);
+  return judge(sequence, key, {segments, 1}, kReaders);
 }
 
 }  // namespace
@@ -87,7 +87,9 @@ TEST_CASE("in a canary the key decides, and is asked for only where the sides di
 
 TEST_CASE("without a known consumer nothing is said about the monolith's events", "[audit]") {
   const Readers worker_only{{20, 15}, std::nullopt};
-  const std::vector<Segment> monolith{segment(Mode::monolith)}, worker{segment(Mode::worker)};
-  CHECK(judge(3, "key", monolith, 1, worker_only) == Unsettled::unknown);
-  CHECK(judge(3, "key", worker, 1, worker_only) == Unsettled::stranded);
+  CHECK(judge(3, "key", {{segment(Mode::monolith)}, 1}, worker_only) == Unsettled::unknown);
+  CHECK(judge(3, "key", {{segment(Mode::worker)}, 1}, worker_only) == Unsettled::stranded);
+  CHECK(judge(3, "key", {{}, 1, Side::worker}, worker_only) == Unsettled::stranded);
+  CHECK(judge(3, "key", {{}, 1, Side::monolith}, worker_only) ==
+        Unsettled::unknown);  // nothing was decided yet
 }
