@@ -20,6 +20,7 @@ type Lane struct {
 	Stream  string
 	Filter  string
 	Durable string
+	AckWait time.Duration // of a durable that is made; 0: 30 s
 }
 
 // Consumer feeds the events of its lanes to a handler. One key is never worked on twice at a time.
@@ -49,11 +50,13 @@ type delivery struct {
 }
 
 const (
-	ackWait        = 30 * time.Second
-	fetchMax       = 100
-	fetchWait      = time.Second
-	errorWait      = 250 * time.Millisecond
-	ackPendingMax  = 1000
+	ackWait   = 30 * time.Second
+	fetchMax  = 100
+	fetchWait = time.Second
+	errorWait = 250 * time.Millisecond
+	// Events that wait for an earlier version count: at 1,000 they kept a seized backlog from being delivered, which came
+	// behind them.
+	ackPendingMax  = 10000
 	processTimeout = 5 * time.Minute // an import of a million contacts is one event
 )
 
@@ -85,8 +88,12 @@ func (c *Consumer) prepare(ctx context.Context, lane Lane) error {
 	c.mutex.Unlock()
 	_, err = c.Broker.ConsumerInfo(lane.Stream, lane.Durable)
 	if errors.Is(err, nats.ErrConsumerNotFound) {
+		wait := lane.AckWait
+		if wait == 0 {
+			wait = ackWait
+		}
 		_, err = c.Broker.AddConsumer(lane.Stream, &nats.ConsumerConfig{Durable: lane.Durable,
-			FilterSubject: lane.Filter, AckPolicy: nats.AckExplicitPolicy, AckWait: ackWait,
+			FilterSubject: lane.Filter, AckPolicy: nats.AckExplicitPolicy, AckWait: wait,
 			MaxAckPending: ackPendingMax, MaxDeliver: -1})
 	}
 	if err != nil {

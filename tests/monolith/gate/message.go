@@ -20,6 +20,7 @@ type Message struct {
 	Header      nats.Header
 	Data        []byte
 	PublishedAt time.Time
+	Deliveries  uint64 // 1 for the first
 
 	event     Event
 	malformed error
@@ -32,7 +33,8 @@ func NewMessage(delivery *nats.Msg, lane string, incarnation int) (*Message, err
 		return nil, err
 	}
 	m := &Message{Lane: lane, Stream: about.Stream, Incarnation: incarnation, Sequence: int64(about.Sequence.Stream),
-		Subject: delivery.Subject, Header: delivery.Header, Data: delivery.Data, PublishedAt: about.Timestamp}
+		Subject: delivery.Subject, Header: delivery.Header, Data: delivery.Data, PublishedAt: about.Timestamp,
+		Deliveries: about.NumDelivered}
 	if m.Header == nil {
 		m.Header = nats.Header{}
 	}

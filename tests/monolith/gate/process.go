@@ -42,8 +42,19 @@ const (
 	retryFirst   = time.Second
 	retryFactor  = 5
 	conflictsMax = 5
-	waitDelay    = 250 * time.Millisecond // for an earlier version
+	waitFirst    = 250 * time.Millisecond // for an earlier version
+	waitLast     = 4 * time.Second
 )
+
+// waitDelay is how long an event is put off that waits for an earlier version: longer each time. When thousands wait, as
+// behind a backlog that is seized, their deliveries would leave no room for the one that they wait for.
+func waitDelay(deliveries uint64) time.Duration {
+	delay := waitFirst
+	for i := uint64(1); i < deliveries && delay < waitLast; i++ {
+		delay *= 2
+	}
+	return delay
+}
 
 // Process takes one delivery through claim, handler and settlement in one transaction. Ack or negative ack follow its
 // return; an error means neither.
@@ -85,7 +96,7 @@ func (g *Gate) transaction(ctx context.Context, database *pgxpool.Pool, m *Messa
 		case Skip, Settled:
 			return nil
 		case Wait:
-			outcome.RetryAfter = waitDelay
+			outcome.RetryAfter = waitDelay(m.Deliveries)
 			return nil
 		case Missing:
 			outcome.Class = DeadLettered
