@@ -23,7 +23,9 @@ const usage = `usage: monolith COMMAND [OPTIONS]
   load    change it and write the outbox        monolith load --rate 1000 --seconds 10 --seed 7
           (cutover relay publishes it)
   serve   consume the streams, event by event   monolith serve
-Every command takes --pg URL, serve --nats URL as well; the defaults are $PG_URL and $NATS_URL.
+  effects count what is applied, for tests      monolith effects --worker search-projector --stream CONTACT
+                                                  --filter 'contact.>' --events contact.edge_upserted
+Every command takes --pg URL, serve and effects --nats URL as well; the defaults are $PG_URL and $NATS_URL.
 monolith COMMAND --help lists the options. Exit status: 0 done, 1 failed, 2 wrong usage.
 `
 
@@ -62,6 +64,8 @@ func run(ctx context.Context, arguments []string) error {
 		return load(ctx, rest)
 	case "serve":
 		return serve(ctx, rest)
+	case "effects":
+		return effectsCommand(ctx, rest)
 	case "--help", "-h", "help":
 		fmt.Print(usage)
 		return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -34,30 +35,47 @@ func searchLanes() []consume.Lane {
 
 func serve(ctx context.Context, arguments []string) error {
 	set, pgURL := newFlags("serve")
-	natsURL := natsFlag(set)
+	side := newServing(set, "monolith serve", pgURL)
+	if err := parse(set, arguments); err != nil {
+		return err
+	}
+	return side.run(ctx, gate.Gate{Worker: "search-projector", Events: search.Events}, searchLanes(), search.Apply)
+}
+
+// serving is what every command needs that consumes: servers, a name, threads.
+type serving struct {
+	application    string
+	pgURL, natsURL *string
+	instance       *string
+	concurrency    *int
+}
+
+func newServing(set *flag.FlagSet, application string, pgURL *string) *serving {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "monolith"
 	}
-	instance := set.String("instance", fmt.Sprintf("monolith-%s-%d", host, os.Getpid()),
-		"`name` of this process, unique")
-	concurrency := set.Int("concurrency", 4, "`number` of events at a time, 1 to 64")
-	if err := parse(set, arguments); err != nil {
-		return err
+	return &serving{application, pgURL, natsFlag(set),
+		set.String("instance", fmt.Sprintf("monolith-%s-%d", host, os.Getpid()), "`name` of this process, unique"),
+		set.Int("concurrency", 4, "`number` of events at a time, 1 to 64")}
+}
+
+// run consumes until the context ends.
+func (s *serving) run(ctx context.Context, side gate.Gate, lanes []consume.Lane, handle gate.Handler) error {
+	if *s.concurrency < 1 || *s.concurrency > 64 {
+		return usagef("--concurrency: %d is not from 1 to 64", *s.concurrency)
 	}
-	if *concurrency < 1 || *concurrency > 64 {
-		return usagef("--concurrency: %d is not from 1 to 64", *concurrency)
-	}
-	if strings.TrimSpace(*instance) == "" {
+	if strings.TrimSpace(*s.instance) == "" {
 		return usagef("--instance: it is empty")
 	}
+	side.Instance, side.Build = *s.instance, build
 	log.SetFlags(log.LUTC | log.Ldate | log.Lmicroseconds)
-	pool, err := connect(ctx, *pgURL, "monolith serve", int32(*concurrency)+3)
+	pool, err := connect(ctx, *s.pgURL, s.application, int32(*s.concurrency)+3)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	broker, err := connectNATS(*natsURL, "monolith serve")
+	broker, err := connectNATS(*s.natsURL, s.application)
 	if err != nil {
 		return err
 	}
@@ -66,15 +84,12 @@ func serve(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	consumer := &consume.Consumer{
-		Gate:     &gate.Gate{Worker: "search-projector", Instance: *instance, Build: build, Events: search.Events},
-		Database: pool, Broker: stream, Lanes: searchLanes(), Handle: search.Apply, Concurrency: *concurrency,
-		Tally: consume.NewTally(),
-	}
+	consumer := &consume.Consumer{Gate: &side, Database: pool, Broker: stream, Lanes: lanes, Handle: handle,
+		Concurrency: *s.concurrency, Tally: consume.NewTally()}
 	if err := consumer.Prepare(ctx); err != nil {
 		return err
 	}
-	log.Printf("serving as %s", *instance)
+	log.Printf("serving as %s", *s.instance)
 	if err := consumer.Run(ctx); err != nil {
 		return err
 	}
