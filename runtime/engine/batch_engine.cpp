@@ -309,7 +309,9 @@ void BatchEngine::State::pass(BatchTransaction& tx, Items batch, const std::vect
     if (claims[i] == Claim::skip) ++tally.not_owned;
     if (claims[i] == Claim::settled) ++tally.duplicates;
     if (claims[i] == Claim::wait) {
-      answers[i].retry = std::max(answers[i].retry.value_or(options.wait_for_predecessor), options.wait_for_predecessor);
+      const auto delay = std::min(options.wait_for_predecessor * (1 << std::min<std::uint64_t>(item.message->deliveries - 1, 10)),
+                                  options.wait_for_predecessor_max);
+      answers[i].retry = std::max(answers[i].retry.value_or(delay), delay);
       ++tally.deferred;
     }
     if (claims[i] == Claim::gap) {

@@ -22,7 +22,9 @@ struct BatchOptions {
   EnvelopeLimits limits;
   int lone_crashes_max = 3;       // dead letter after that many deaths of a process with the event alone in its batch
   int conflict_retries_max = 3;   // times a whole batch is tried again before it is split
-  std::chrono::milliseconds wait_for_predecessor{250};  // delay of an event whose earlier version is missing
+  // Delay of an event whose earlier version is missing; doubled with each delivery up to the second. Thousands that wait
+  // behind a backlog would else be most of what is delivered.
+  std::chrono::milliseconds wait_for_predecessor{250}, wait_for_predecessor_max{4'000};
   int all_failed_rounds_max = 3;  // times that "everything failed" is blamed on the dependency while it answers probes
 };
 

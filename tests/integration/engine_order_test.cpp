@@ -38,6 +38,16 @@ TEST_CASE("an event that comes before its predecessor is given back for a moment
   CHECK(rig.source.answers(2, 2).acks == 1);
 }
 
+TEST_CASE("an event that goes on waiting for its predecessor is given back for longer each time", "[engine]") {
+  OrderedRig ordered;
+  EngineRig& rig = ordered.rig;
+  for (const auto& [deliveries, delay] : {std::pair{2, 500ms}, {4, 2'000ms}, {5, 4'000ms}, {500, 4'000ms}}) {
+    rig.process(ordered.version(2, static_cast<std::uint64_t>(deliveries)));
+    CHECK(rig.source.answers(2, static_cast<std::uint64_t>(deliveries)).naks == std::vector<std::chrono::milliseconds>{delay});
+  }
+  CHECK(rig.attempts(2) == 0);
+}
+
 TEST_CASE("a batch is split where a predecessor was to be tried again", "[engine]") {
   OrderedRig ordered;
   EngineRig& rig = ordered.rig;
