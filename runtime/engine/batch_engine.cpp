@@ -53,7 +53,7 @@ bool is_deployment_fault(const std::string& sqlstate) {
 struct Tally {
   int applied = 0, duplicates = 0, not_owned = 0, not_addressed = 0, retried = 0, deferred = 0, reused = 0;
   std::vector<std::string> dead_kinds;
-  std::vector<double> latencies;  // seconds from publish to commit
+  std::vector<Instant> published;  // when the broker stored what was applied
 };
 
 double seconds(auto duration) { return std::chrono::duration<double>(duration).count(); }
@@ -359,7 +359,6 @@ void BatchEngine::State::pass(BatchTransaction& tx, Items batch, const std::vect
                              std::to_string(work.size()) + " events");
     for (std::size_t k = 0; k < work.size(); ++k) verdicts[work_at[k]] = std::move(returned[k]);
   }
-  Instant now = clock.now();
   for (std::size_t i = 0; i < batch.size(); ++i) {
     Item& item = *batch[i];
     std::optional<Verdict> verdict = verdicts[i];
@@ -382,7 +381,7 @@ void BatchEngine::State::pass(BatchTransaction& tx, Items batch, const std::vect
     if (std::holds_alternative<Done>(*verdict)) {
       settlements[i] = Settlement::applied;
       ++tally.applied;
-      tally.latencies.push_back(seconds(now - item.message->published_at));
+      tally.published.push_back(item.message->published_at);
     } else if (const auto* again = std::get_if<RetryAfter>(&*verdict)) {
       if (shares) {
         answers[i].retry = std::max<std::chrono::milliseconds>(again->delay, std::chrono::milliseconds(1));
@@ -435,7 +434,11 @@ void BatchEngine::State::finish(Items batch, const std::vector<Answer>& answers,
   for (const std::string& kind : tally.dead_kinds) m.dead_lettered.add(kind);
   m.batch_events.observe(static_cast<double>(batch.size()));
   m.batch_seconds.observe(took);
-  m.publish_to_commit_seconds.observe_all(tally.latencies);
+  std::vector<double> latencies;
+  latencies.reserve(tally.published.size());
+  Instant now = clock.now();
+  for (Instant stored : tally.published) latencies.push_back(seconds(now - stored));
+  m.publish_to_commit_seconds.observe_all(latencies);
 }
 
 // Counted when it comes again.

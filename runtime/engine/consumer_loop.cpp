@@ -190,6 +190,7 @@ void ConsumerLoop::State::work(std::size_t thread, std::stop_token stop) {
                      parts.options.batch, {parts.wrote_outgoing});
   LaneChoice choice(ranks_of(parts.lanes));
   Inbox& inbox = inboxes[thread];
+  Gauge& in_use = parts.metrics.worker(parts.spec.name).pool_in_use;
   std::vector<Message> batch;
   while (!stop.stop_requested()) {
     heart.beat();
@@ -207,9 +208,12 @@ void ConsumerLoop::State::work(std::size_t thread, std::stop_token stop) {
       continue;
     }
     parts.source.release(*lane, batch.size());
+    in_use.add(1);
     auto waited = parts.clock.monotonic() - batch.front().received_at;
     metrics[*lane]->wait_seconds.observe(std::chrono::duration<double>(waited).count());
-    if (!process(engine, *transactions, heart, *lane, batch, stop)) break;
+    bool go_on = process(engine, *transactions, heart, *lane, batch, stop);
+    in_use.add(-1);
+    if (!go_on) break;
   }
   for (Message& message : batch) parts.source.nak(message.reply, std::chrono::milliseconds(0));
 }

@@ -320,7 +320,8 @@ class OutboxStore {
   // Records what became of the rows of `take`, arms timers anew, and commits.
   virtual void finish(std::span<const OutboxOutcome> outcomes, std::span<const OutboxRow> rearmed) = 0;
   virtual void abandon() noexcept = 0;  // rolls the transaction of `take` back
-  // Published rows in order of id after `after`, at most `rows_max`; only those older than `age`.
+  // Published rows in the order of their publication, at most `rows_max`; only those older than `age`.
+  //   after  0 begins; then the id of the last row of the page before
   virtual std::vector<OutboxKept> kept(std::int64_t after, std::size_t rows_max, std::chrono::milliseconds age) = 0;
   virtual void reopen(std::span<const std::int64_t> ids) = 0;  // to be published again, under the same message id
   virtual void remove(std::span<const std::int64_t> ids) = 0;

@@ -90,7 +90,6 @@ LaneMetrics make_lane(const Series& s) {
           s.gauge("cutover_lane_pending", "Events of the lane that the broker has not delivered: the lag"),
       .ack_pending =
           s.gauge("cutover_lane_ack_pending", "Events delivered and not acked, as the broker counts"),
-      .unconfirmed_acks = s.gauge("cutover_lane_unconfirmed_acks", "Acks sent and not known to have arrived"),
       .up = s.gauge("cutover_lane_up", "1 while the consumer of the lane runs"),
   };
 }
@@ -98,12 +97,8 @@ LaneMetrics make_lane(const Series& s) {
 WorkerMetrics make_worker(const Series& s) {
   return WorkerMetrics{
       .pool_connections = s.gauge("cutover_pool_connections", "PostgreSQL connections that the worker holds"),
-      .pool_in_use = s.gauge("cutover_pool_in_use", "PostgreSQL connections inside a transaction"),
-      .pool_exhausted =
-          s.counter("cutover_pool_exhausted_total", "Waits for a connection that ended without one"),
+      .pool_in_use = s.gauge("cutover_pool_in_use", "PostgreSQL connections on which a batch is worked on"),
       .paused = s.gauge("cutover_worker_paused", "1 while the worker waits for a dependency"),
-      .freshness_seconds = s.gauge("cutover_projection_freshness_seconds",
-                                   "Age of the oldest source change that is not visible yet"),
   };
 }
 
@@ -122,13 +117,6 @@ OutboxMetrics make_outbox(const Series& s) {
       .halted_keys = s.gauge("cutover_outbox_halted_keys", "Keys that wait behind a failed publish"),
       .publish_seconds =
           s.histogram("cutover_outbox_publish_seconds", "Claim to last ack of a round", kSeconds),
-  };
-}
-
-BreakerMetrics make_breaker(const Series& s) {
-  return BreakerMetrics{
-      .state = s.gauge("cutover_breaker_state", "0 closed, 1 half open, 2 open"),
-      .opened = s.counter("cutover_breaker_opened_total", "Times the breaker opened"),
   };
 }
 
@@ -198,9 +186,6 @@ struct Metrics::State {
     }
     add_lane(kOther, kOther);
     workers.emplace(kOther, make_worker({registry, {{"worker", kOther}}}));
-    for (const std::string& name : bounds.breakers)
-      breakers.emplace(name, make_breaker({registry, {{"breaker", name}}}));
-    breakers.emplace(kOther, make_breaker({registry, {{"breaker", kOther}}}));
     Series(registry, {{"version", build.version}, {"revision", build.revision}})
         .gauge("cutover_build_info", "The running build; always 1")
         .set(1);
@@ -213,7 +198,6 @@ struct Metrics::State {
   prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
   std::map<LaneKey, LaneMetrics> lanes;
   std::map<std::string, WorkerMetrics> workers;
-  std::map<std::string, BreakerMetrics> breakers;
   OutboxMetrics outbox;
 };
 
@@ -227,9 +211,6 @@ LaneMetrics& Metrics::lane(std::string_view worker, std::string_view lane) {
 }
 WorkerMetrics& Metrics::worker(std::string_view worker) {
   return at_or_other(state_->workers, std::string(worker), kOther);
-}
-BreakerMetrics& Metrics::breaker(std::string_view breaker) {
-  return at_or_other(state_->breakers, std::string(breaker), kOther);
 }
 OutboxMetrics& Metrics::outbox() {
   return state_->outbox;

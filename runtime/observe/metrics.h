@@ -84,17 +84,14 @@ struct LaneMetrics {
   Histogram wait_seconds;               // received to begin of its batch, per batch the longest
   Gauge pending;                        // not yet delivered: the lag
   Gauge ack_pending;
-  Gauge unconfirmed_acks;  // sent since the broker last confirmed a flush
   Gauge up;                // 1 while the consumer runs, 0 unreachable, stalled, missing or recreated
 };
 
 // Label: worker.
 struct WorkerMetrics {
   Gauge pool_connections;
-  Gauge pool_in_use;
-  Counter pool_exhausted;   // waits for a connection that ended without one
-  Gauge paused;             // 1 while a dependency is away
-  Gauge freshness_seconds;  // age of the newest source change that is not visible yet
+  Gauge pool_in_use;  // batches that are being worked on, each on a connection
+  Gauge paused;       // 1 while a dependency is away
 };
 
 struct OutboxMetrics {
@@ -109,12 +106,6 @@ struct OutboxMetrics {
   Histogram publish_seconds;  // claim to ack, per round
 };
 
-// Label: breaker.
-struct BreakerMetrics {
-  Gauge state;  // 0 closed, 1 half open, 2 open
-  Counter opened;
-};
-
 // Which label values exist. Everything else shares one series with the value `other`.
 struct MetricBounds {
   struct WorkerLanes {
@@ -122,7 +113,6 @@ struct MetricBounds {
     std::vector<std::string> lanes;
   };
   std::vector<WorkerLanes> workers;
-  std::vector<std::string> breakers;
 };
 
 struct BuildInfo {
@@ -141,7 +131,6 @@ class Metrics {
 
   LaneMetrics& lane(std::string_view worker, std::string_view lane);
   WorkerMetrics& worker(std::string_view worker);
-  BreakerMetrics& breaker(std::string_view breaker);
   OutboxMetrics& outbox();
 
   // Prometheus text format 0.0.4.

@@ -13,24 +13,30 @@ namespace cutover::postgres {
 namespace {
 
 // Timers that are due become ordinary rows; their time stays readable as the time they were inserted for.
-constexpr std::string_view kFireTimers = R"sql(
-UPDATE cutover.outbox SET available_at = NULL, created_at = available_at
-WHERE outbox_id IN (SELECT outbox_id FROM cutover.outbox WHERE published_at IS NULL AND available_at <= now()
-                    ORDER BY available_at LIMIT 1000 FOR UPDATE SKIP LOCKED))sql";
+constexpr std::string_view kFireTimersAndLockShards = R"sql(
+WITH fired AS (
+  UPDATE cutover.outbox SET available_at = NULL, created_at = available_at
+  WHERE outbox_id IN (SELECT outbox_id FROM cutover.outbox WHERE published_at IS NULL AND available_at <= now()
+                      ORDER BY available_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
+  RETURNING 1)
+SELECT shard, (SELECT count(*) FROM fired) FROM generate_series(0, 15) shard
+WHERE pg_try_advisory_xact_lock(cutover.lock_class_relay(), shard))sql";
 
-constexpr std::string_view kLockShards = R"sql(
-SELECT shard FROM generate_series(0, 15) shard WHERE pg_try_advisory_xact_lock(cutover.lock_class_relay(), shard))sql";
-
-// Candidates by priority and by age; then all earlier rows of their keys, so that a key's rows never overtake each other.
-// A later row that was left out just waits for the next round.
+// What is read per priority starts at $4: below it lie index entries of rows that have left and that no vacuum has removed
+// yet, a million after a rebuild. Candidates by priority and by age; then all earlier rows of their keys, so that a key's rows never overtake each other.
+// A later row that was left out just waits for the next round. (The odd conditions name the index that is meant.)
 constexpr std::string_view kTake = R"sql(
 WITH urgent AS (
-  SELECT outbox_id, key FROM cutover.outbox
-  WHERE published_at IS NULL AND available_at IS NULL AND shard = ANY ($1::bigint[]) AND key NOT IN (SELECT unnest($3::text[]))
-  ORDER BY priority, outbox_id LIMIT $2::bigint * 3 / 4),
+  SELECT c.outbox_id, c.key FROM generate_series(0, 9) p (priority) CROSS JOIN LATERAL (
+    SELECT outbox_id, key FROM cutover.outbox
+    WHERE num_nulls(published_at, available_at) = 2 AND priority = p.priority::smallint AND outbox_id >= $4::bigint
+      AND shard = ANY ($1::bigint[]) AND key NOT IN (SELECT unnest($3::text[]))
+    ORDER BY outbox_id LIMIT $2::bigint * 3 / 4) c
+  ORDER BY p.priority, c.outbox_id LIMIT $2::bigint * 3 / 4),
 oldest AS (
   SELECT outbox_id, key FROM cutover.outbox
-  WHERE published_at IS NULL AND available_at IS NULL AND shard = ANY ($1::bigint[]) AND key NOT IN (SELECT unnest($3::text[]))
+  WHERE published_at IS NULL AND available_at IS NULL AND outbox_id >= $4::bigint
+    AND shard = ANY ($1::bigint[]) AND key NOT IN (SELECT unnest($3::text[]))
   ORDER BY outbox_id LIMIT $2::bigint / 4),
 reach AS (
   SELECT key, max(outbox_id) AS upto FROM (SELECT * FROM urgent UNION ALL SELECT * FROM oldest) c GROUP BY key)
@@ -38,7 +44,7 @@ SELECT o.outbox_id, o.message_id, o.subject, o.key, o.payload, o.headers, o.sche
        o.created_at, o.priority
 FROM reach r CROSS JOIN LATERAL (
   SELECT * FROM cutover.outbox w
-  WHERE w.key = r.key AND w.outbox_id <= r.upto AND w.published_at IS NULL AND w.available_at IS NULL
+  WHERE w.key = r.key AND w.outbox_id <= r.upto AND coalesce(w.published_at, w.available_at) IS NULL
   ORDER BY w.outbox_id LIMIT $2::bigint) o
 ORDER BY o.outbox_id)sql";
 
@@ -51,9 +57,10 @@ UPDATE cutover.outbox o SET attempts = o.attempts + 1, error = p.error
 FROM unnest($1::bigint[], $2::text[]) p (outbox_id, error) WHERE o.outbox_id = p.outbox_id)sql";
 
 constexpr std::string_view kKept = R"sql(
-SELECT outbox_id, message_id, stream, sequence FROM cutover.outbox
-WHERE published_at IS NOT NULL AND published_at <= clock_timestamp() - make_interval(secs => $3::double precision) AND outbox_id > $1::bigint
-ORDER BY outbox_id LIMIT $2::bigint)sql";
+SELECT outbox_id, message_id, stream, sequence, published_at FROM cutover.outbox
+WHERE published_at IS NOT NULL AND published_at <= clock_timestamp() - make_interval(secs => $3::double precision)
+  AND (published_at, outbox_id) > ($4::text::timestamptz, $1::bigint)
+ORDER BY published_at, outbox_id LIMIT $2::bigint)sql";
 
 constexpr std::string_view kDepth = R"sql(
 SELECT count(*) FILTER (WHERE available_at IS NULL), count(*) FILTER (WHERE available_at IS NOT NULL),
@@ -69,6 +76,11 @@ std::string bytes_of(std::string_view text) {
     bytes.push_back(static_cast<char>(digit(text[i]) << 4 | digit(text[i + 1])));
   return bytes;
 }
+
+// A transaction that took its row numbers long ago may commit them now, and timers are old rows: such rows are found by a
+// look at everything.
+constexpr std::chrono::seconds kLookAtAllEvery{1};
+constexpr std::int64_t kLateRows = 10'000;  // found at once
 
 }  // namespace
 
@@ -89,13 +101,16 @@ std::vector<OutboxEntry> PgOutboxStore::take(std::size_t rows_max, std::span<con
   ensure_connected();
   connection_.queue("BEGIN ISOLATION LEVEL READ COMMITTED");
   connection_.queue("SET LOCAL enable_sort = off");  // without statistics the planner would sort the whole backlog
-  connection_.queue(kFireTimers);
-  auto shards = connection_.run(kLockShards);
+  auto shards = connection_.run(kFireTimersAndLockShards);
   std::vector<std::int64_t> mine;
   for (std::size_t i = 0; i < shards->size(); ++i) mine.push_back(shards->integer(i, 0));
   std::vector<OutboxEntry> entries;
   if (!mine.empty()) {
-    auto rows = connection_.run(kTake, {std::span<const std::int64_t>(mine), static_cast<std::int64_t>(rows_max), halted});
+    auto now = std::chrono::steady_clock::now();
+    bool all = shards->integer(0, 1) > 0 || now >= next_look_at_all_;
+    if (all) next_look_at_all_ = now + kLookAtAllEvery;
+    auto rows = connection_.run(kTake, {std::span<const std::int64_t>(mine), static_cast<std::int64_t>(rows_max), halted, all ? 0 : from_});
+    if (rows->size() > 0) from_ = std::max<std::int64_t>(0, rows->integer(0, 0) - kLateRows);
     entries.reserve(rows->size());
     for (std::size_t i = 0; i < rows->size(); ++i) {
       OutboxEntry& entry = entries.emplace_back();
@@ -145,7 +160,10 @@ void PgOutboxStore::abandon() noexcept { connection_.rollback(); }
 
 std::vector<OutboxKept> PgOutboxStore::kept(std::int64_t after, std::size_t rows_max, std::chrono::milliseconds age) {
   ensure_connected();
-  auto rows = connection_.run(kKept, {after, static_cast<std::int64_t>(rows_max), std::chrono::duration<double>(age).count()});
+  if (after == 0) kept_at_ = "-infinity";
+  auto rows = connection_.run(kKept, {after, static_cast<std::int64_t>(rows_max), std::chrono::duration<double>(age).count(),
+                                      std::string_view(kept_at_)});
+  if (rows->size() > 0) kept_at_ = rows->text(rows->size() - 1, 4);
   std::vector<OutboxKept> kept;
   for (std::size_t i = 0; i < rows->size(); ++i)
     kept.push_back({rows->integer(i, 0), std::string(rows->text(i, 1)), std::string(rows->text(i, 2)),
@@ -155,6 +173,7 @@ std::vector<OutboxKept> PgOutboxStore::kept(std::int64_t after, std::size_t rows
 
 void PgOutboxStore::reopen(std::span<const std::int64_t> ids) {
   ensure_connected();
+  next_look_at_all_ = {};
   connection_.run("UPDATE cutover.outbox SET published_at = NULL, stream = NULL, sequence = NULL WHERE outbox_id = ANY ($1::bigint[])", {ids});
 }
 

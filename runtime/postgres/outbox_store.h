@@ -26,7 +26,10 @@ class PgOutboxStore final : public OutboxStore {
   void ensure_connected();
 
   Connection connection_;
-  int interrupted_;  // an eventfd
+  int interrupted_;        // an eventfd
+  std::int64_t from_ = 0;  // no row below was waiting, a moment ago
+  Deadline next_look_at_all_{};
+  std::string kept_at_;  // when the last row of the last page of kept() was published
 };
 
 }  // namespace cutover::postgres

@@ -12,7 +12,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-const MetricBounds kBounds{{{"search-projector", {"contact", "profile"}}}, {"identity"}};
+const MetricBounds kBounds{{{"search-projector", {"contact", "profile"}}}};
 
 std::size_t series(const std::string& text) {
   std::size_t lines = 0;
@@ -30,7 +30,6 @@ TEST_CASE("every series exists from the start, at zero", "[metrics]") {
       text, ContainsSubstring(R"(cutover_events_applied_total{lane="contact",worker="search-projector"} 0)"));
   CHECK_THAT(text, ContainsSubstring(R"(kind="crash_suspect")"));
   CHECK_THAT(text, ContainsSubstring("cutover_outbox_depth 0"));
-  CHECK_THAT(text, ContainsSubstring(R"(cutover_breaker_state{breaker="identity"} 0)"));
   CHECK_THAT(text, ContainsSubstring(R"(cutover_build_info{revision="abc",version="0.1.0"} 1)"));
 }
 
@@ -38,16 +37,13 @@ TEST_CASE("a label value that was not announced counts as other", "[metrics]") {
   Metrics metrics(kBounds, {});
   metrics.lane("search-projector", "made up").applied.add(2);
   metrics.lane("no such worker", "contact").applied.add(3);
-  metrics.breaker("nobody").opened.add();
   metrics.lane("search-projector", "contact").dead_lettered.add("a new kind of failure");
   const std::string text = metrics.text();
   CHECK_THAT(text,
              ContainsSubstring(R"(cutover_events_applied_total{lane="other",worker="search-projector"} 2)"));
   CHECK_THAT(text, ContainsSubstring(R"(cutover_events_applied_total{lane="other",worker="other"} 3)"));
-  CHECK_THAT(text, ContainsSubstring(R"(cutover_breaker_opened_total{breaker="other"} 1)"));
   CHECK(metrics.lane("search-projector", "contact").dead_lettered.value("other") == 1);
-  CHECK_THAT(text, !ContainsSubstring("made up") && !ContainsSubstring("no such worker") &&
-                       !ContainsSubstring("nobody"));
+  CHECK_THAT(text, !ContainsSubstring("made up") && !ContainsSubstring("no such worker"));
 }
 
 TEST_CASE("no sequence of label values makes the exposition grow", "[metrics]") {
@@ -58,7 +54,6 @@ TEST_CASE("no sequence of label values makes the exposition grow", "[metrics]") 
     metrics.lane(name, name).fetched.add();
     metrics.lane("search-projector", name).dead_lettered.add(name);
     metrics.worker(name).paused.set(1);
-    metrics.breaker(name).state.set(2);
   }
   CHECK(series(metrics.text()) == before);
 }

@@ -28,7 +28,7 @@ struct Fixture {
 
   test::TestClock clock;
   Health health{clock};
-  Metrics metrics{{{{"search-projector", {"contact"}}}, {}}, {"0.1.0", "abc"}};
+  Metrics metrics{{{{"search-projector", {"contact"}}}}, {"0.1.0", "abc"}};
   OpsHttp http{health, metrics, "127.0.0.1", 0};
 };
 
