@@ -45,18 +45,22 @@ FROM unnest($1::bigint[], $2::bigint[]) u (owner_id, event)
 JOIN search_documents d ON d.visibility = 'owner' AND d.owner_id = u.owner_id
 WHERE d.doc_id ~ '^contact:[1-9][0-9]{0,17}$')sql";
 
-// All profiles of principals, of those who have the channels now, and what is left of those that they had.
+// All profiles of principals, of those who have the channels now, and what is left of those that they had. (The OFFSETs keep
+// a lookup for each principal: what a few of them have is less than reading every profile.)
 constexpr std::string_view kProfilesOf = R"sql(
 WITH owner AS MATERIALIZED (
   SELECT u.principal_id, u.event FROM unnest($1::bigint[], $2::bigint[]) u (principal_id, event)
   UNION
   SELECT h.principal_id, u.event
-  FROM unnest($3::bigint[], $4::bigint[]) u (channel_id, event) JOIN app.channels h ON h.channel_id = u.channel_id)
-SELECT p.profile_id, o.principal_id, o.event FROM owner o JOIN app.profiles p ON p.owner_principal_id = o.principal_id
+  FROM unnest($3::bigint[], $4::bigint[]) u (channel_id, event)
+  CROSS JOIN LATERAL (SELECT c.principal_id FROM app.channels c WHERE c.channel_id = u.channel_id OFFSET 0) h)
+SELECT p.profile_id, o.principal_id, o.event
+FROM owner o CROSS JOIN LATERAL (SELECT f.profile_id FROM app.profiles f WHERE f.owner_principal_id = o.principal_id OFFSET 0) p
 UNION ALL
 SELECT substr(d.doc_id, 9)::bigint, o.principal_id, o.event
-FROM owner o JOIN search_documents d ON d.visibility = 'public' AND d.owner_id = o.principal_id
-WHERE d.doc_id ~ '^profile:[1-9][0-9]{0,17}$')sql";
+FROM owner o CROSS JOIN LATERAL (
+  SELECT s.doc_id FROM search_documents s
+  WHERE s.visibility = 'public' AND s.owner_id = o.principal_id AND s.doc_id ~ '^profile:[1-9][0-9]{0,17}$' OFFSET 0) d)sql";
 
 void collect(const Touched& touched, std::size_t event, Batch& batch) {
   switch (touched.what) {
