@@ -200,9 +200,11 @@ DECLARE
   v_item record;
 BEGIN
   FOR v_item IN
-    SELECT u.ord, u.key, u.version, u.mark, coalesce(g.versions, '{}') AS passed
+    -- A scalar subquery is an index lookup; a join reads all aggregates of the worker once its plan was made while there were few.
+    SELECT u.ord, u.key, u.version, u.mark,
+           coalesce((SELECT g.versions FROM cutover.aggregates g
+                     WHERE g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = u.key), '{}') AS passed
     FROM unnest(p_sequences, p_keys, p_idempotency_keys, p_versions, p_status) WITH ORDINALITY u (sequence, key, mark, version, status, ord)
-    LEFT JOIN cutover.aggregates g ON g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = u.key
     WHERE u.status IN ('a', 'u') AND u.version > 0 ORDER BY u.key, u.ord
   LOOP
     IF v_key IS DISTINCT FROM v_item.key THEN
@@ -238,11 +240,11 @@ BEGIN
   -- A gap: it waited long enough, and whoever reports about this stream had everything below it behind him after it came.
   FOR v_item IN
     SELECT o FROM unnest(v_wait) o
-    JOIN cutover.workers w ON w.worker_id = p_worker_id
-    JOIN cutover.waiting t ON t.worker_id = p_worker_id AND t.stream_id = p_stream_id AND t.sequence = p_sequences[o] AND t.shadow = p_shadow
-    WHERE t.since <= now() - w.gap_limit
-      AND (SELECT bool_and(f.settled_below >= t.sequence AND f.at >= t.since) FROM cutover.floors f
-           WHERE f.worker_id = p_worker_id AND f.stream_id = p_stream_id AND f.at > now() - interval '7 days')
+    CROSS JOIN (SELECT now() - w.gap_limit AS since FROM cutover.workers w WHERE w.worker_id = p_worker_id) enough
+    CROSS JOIN (SELECT min(f.settled_below) AS settled_below, min(f.at) AS at FROM cutover.floors f
+                WHERE f.worker_id = p_worker_id AND f.stream_id = p_stream_id AND f.at > now() - interval '7 days') f
+    WHERE (SELECT t.since <= enough.since AND f.settled_below >= t.sequence AND f.at >= t.since FROM cutover.waiting t
+           WHERE t.worker_id = p_worker_id AND t.stream_id = p_stream_id AND t.sequence = p_sequences[o] AND t.shadow = p_shadow)
   LOOP
     v_status[v_item.o] := 'g';
   END LOOP;
@@ -264,13 +266,15 @@ BEGIN
   FROM unnest(p_keys, p_versions, string_to_array(p_classes, NULL)) u (key, version, class)
   WHERE u.version > 0 AND u.class IN ('a', 'n') ORDER BY u.key
   ON CONFLICT DO NOTHING;
-  PERFORM FROM cutover.aggregates g
-  WHERE g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = ANY (p_keys) ORDER BY g.key FOR UPDATE;
+  PERFORM FROM (SELECT DISTINCT u.key FROM unnest(p_keys) u (key) ORDER BY u.key) k
+  CROSS JOIN LATERAL (SELECT FROM cutover.aggregates g
+                      WHERE g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = k.key FOR UPDATE) g;
   SELECT g.key, p.versions INTO v_broken
   FROM (SELECT u.key, range_agg(int8range(u.version, u.version, '[]')) AS versions, count(*) AS events, max(u.version) AS highest
         FROM unnest(p_keys, p_versions, string_to_array(p_classes, NULL)) u (key, version, class)
         WHERE u.version > 0 AND u.class IN ('a', 'n') GROUP BY u.key) p
-  JOIN cutover.aggregates g ON g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = p.key
+  CROSS JOIN LATERAL (SELECT g.key, g.versions FROM cutover.aggregates g
+                      WHERE g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = p.key OFFSET 0) g
   WHERE g.versions && p.versions
      OR p.events <> (SELECT sum(upper(r) - lower(r)) FROM unnest(p.versions) r)
      OR NOT g.versions + p.versions @> int8range(1, p.highest, '[]')
@@ -279,14 +283,16 @@ BEGIN
     RAISE EXCEPTION 'versions % of % do not follow on what was applied before', v_broken.versions, quote_literal(v_broken.key)
       USING ERRCODE = 'check_violation', HINT = 'An event before them was not applied: settle them apart.';
   END IF;
-  UPDATE cutover.aggregates g SET versions = g.versions + p.versions
-  FROM (SELECT u.key, range_agg(int8range(u.version, u.version, '[]')) AS versions
-        FROM unnest(p_keys, p_versions, string_to_array(p_classes, NULL)) u (key, version, class)
-        WHERE u.version > 0 AND u.class IN ('a', 'n') GROUP BY u.key) p
-  WHERE g.worker_id = p_worker_id AND g.shadow = p_shadow AND g.key = p.key;
-  DELETE FROM cutover.waiting t USING unnest(p_sequences, string_to_array(p_classes, NULL)) u (sequence, class)
-  WHERE u.class IN ('a', 'd', 'n', 'x') AND t.worker_id = p_worker_id AND t.stream_id = p_stream_id AND t.sequence = u.sequence
-    AND t.shadow = p_shadow;
+  -- The rows are there; on conflict they are found by the index.
+  INSERT INTO cutover.aggregates AS g (worker_id, shadow, key, versions)
+  SELECT p_worker_id, p_shadow, u.key, range_agg(int8range(u.version, u.version, '[]'))
+  FROM unnest(p_keys, p_versions, string_to_array(p_classes, NULL)) u (key, version, class)
+  WHERE u.version > 0 AND u.class IN ('a', 'n') GROUP BY u.key ORDER BY u.key
+  ON CONFLICT (worker_id, shadow, key) DO UPDATE SET versions = g.versions + excluded.versions;
+  DELETE FROM cutover.waiting t
+  WHERE t.worker_id = p_worker_id AND t.stream_id = p_stream_id AND t.shadow = p_shadow
+    AND t.sequence BETWEEN p_sequences[1] AND p_sequences[cardinality(p_sequences)] AND t.sequence = ANY (ARRAY(
+    SELECT u.sequence FROM unnest(p_sequences, string_to_array(p_classes, NULL)) u (sequence, class) WHERE u.class IN ('a', 'd', 'n', 'x')));
 END $$;
 
 -- True when the row settled this sequence for this very event, or cannot know any more (compacted).
@@ -396,7 +402,8 @@ CREATE FUNCTION cutover.settle(
   p_worker text, p_side text, p_stream text, p_incarnation integer,
   p_sequences bigint[], p_event_ids text[], p_keys text[], p_idempotency_keys text[], p_versions bigint[], p_replay_plans bigint[],
   p_classes text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+SET jit = off SET enable_seqscan = off AS $$
 DECLARE
   v_worker_id smallint;
   v_ordered boolean;
