@@ -150,3 +150,25 @@ TEST_CASE("an event that waited in an earlier life of the stream is applied in t
   // Both were published again; the relay keeps no row of them any more.
   CHECK(o.worker.work("S", 2, {version(1, 1), version(2, 2)}) == "aa");
 }
+
+TEST_CASE("a claim reads the aggregates of its batch, however many there are and however many events wait", "[ledger]") {
+  Ordered o;
+  // The plans are made while the tables are small, and kept.
+  for (int n = 1; n <= 8; ++n) o.worker.work("S", 1, {version(n, n), version(100 + n, 9, "waits " + std::to_string(n))});
+  o.db.query("INSERT INTO cutover.aggregates SELECT worker_id, false, 'case ' || i, '{[1,5)}' FROM cutover.workers, generate_series(1, 5000) i "
+             "WHERE worker = 'dispute-processor'");
+  o.db.query("INSERT INTO cutover.waiting SELECT worker_id, stream_id, 1000 + i, false, i, 'case ' || i, 9 FROM cutover.workers, cutover.streams, "
+             "generate_series(1, 5000) i WHERE worker = 'dispute-processor'");
+  const auto rows_read = [&] {
+    return o.worker.connection
+        .run("SELECT coalesce(sum(idx_tup_fetch + seq_tup_read), 0)::bigint FROM pg_stat_xact_user_tables WHERE relname IN ('aggregates', 'waiting')")
+        ->integer(0, 0);
+  };
+  o.worker.begin();
+  const std::int64_t before = rows_read();
+  REQUIRE(o.worker.claim("S", 1, {version(20, 9), version(21, 11), version(22, 1, "other")}).serving == "awa");
+  o.worker.settle("a-a");
+  CHECK(rows_read() - before < 50);
+  o.worker.commit();
+  CHECK(o.versions().find("case {[1,10)}") != std::string::npos);
+}
