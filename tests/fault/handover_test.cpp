@@ -53,6 +53,11 @@ void seize_backlog(bool ordered, int keys, int versions) {
   send(sides, events(keys, 2), sent);
   REQUIRE(eventually([&] { return sides.effects("side = 'worker'") > keys / 4; }));
   sides.kill_worker();
+  // A batch that it had sent whole still commits.
+  REQUIRE(eventually([&] {
+    return sides.db.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                          "application_name LIKE 'cutover search-projector %'") == 0;
+  }));
   for (int version = 3; version < 3 + versions; ++version) {
     send(sides, events(keys, version), sent);
     send(sides, events(keys / 20, version, true), sent);
