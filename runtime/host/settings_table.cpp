@@ -36,7 +36,7 @@ void add_connections(Settings& s, std::vector<Setting>& table) {
           {"postgres.password_file", FileSlot{&s.postgres.password_file},
            "File that holds the password and nothing else."},
           {"postgres.pool_max", CountSlot{&s.postgres.pool_max, 1, 1'000},
-           "Most connections that one worker holds; at least its threads and two."},
+           "Most connections that one worker holds; at least its threads, its chores and two."},
           {"postgres.connect_timeout", DurationSlot{&s.postgres.connect_timeout, seconds(1), minutes(5)},
            "Longest wait for a connection; whole seconds count."},
           {"postgres.statement_timeout",

@@ -120,9 +120,9 @@ Instant WorkerProcess::stream_created(const std::string& stream, Deadline deadli
 
 void WorkerProcess::start(Deadline deadline) {
   const Settings& settings = parts_.settings;
-  std::size_t connections = parts_.spec.concurrency + parts_.spec.chores.size() + 1;
+  std::size_t connections = parts_.spec.concurrency + parts_.spec.chores.size() + 2;
   if (connections > settings.postgres.pool_max)
-    throw StartError(name() + " needs " + std::to_string(connections) + " database connections (threads, chores, upkeep), postgres.pool_max is " +
+    throw StartError(name() + " needs " + std::to_string(connections) + " database connections (threads, chores, upkeep, watch), postgres.pool_max is " +
                      std::to_string(settings.postgres.pool_max) + ". Do: raise it, or lower worker." + name() + ".concurrency");
   parts_.metrics.worker(name()).pool_connections.set(static_cast<double>(connections));
   std::map<std::string, Instant> created;
