@@ -1,10 +1,10 @@
 -- Deploy cutover:ownership to pg
--- requires: claim search
+-- requires: upkeep search
 -- Changes of ownership: what an operator's commands do while they hold the worker's exclusive lock, and the log of it.
 BEGIN;
 SET LOCAL lock_timeout = '5s';
 
-CREATE OR REPLACE FUNCTION cutover.schema_version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 7';
+CREATE OR REPLACE FUNCTION cutover.schema_version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 8';
 
 -- What operators did, and what they tried.
 CREATE TABLE cutover.operator_log (

@@ -1,7 +1,6 @@
 -- Revert cutover:claim from pg
 BEGIN;
-DROP FUNCTION cutover.note_settled_below, cutover.note_no_backlog, cutover.forget_settled, cutover.compact_settlements,
-  cutover.expire_marks, cutover.merge_marks, cutover.rotate_marks, cutover.add_attempt, cutover.start_redelivered,
+DROP FUNCTION cutover.add_attempt, cutover.start_redelivered,
   cutover.settle, cutover.claim, cutover.pass_settled, cutover.check_order, cutover.insert_marks_0, cutover.insert_marks_1,
   cutover.take_marks, cutover.settled_as, cutover.bucket, cutover.mark_key;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cutover TO PUBLIC;

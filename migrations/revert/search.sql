@@ -6,5 +6,5 @@ DROP FUNCTION serving.search(bigint, text, integer), serving.lock_search_documen
 DROP VIEW serving.search_document_source;
 DROP TABLE serving.search_documents, serving.search_jobs, serving.search_reindex_runs, serving.search_drift, serving.search_watermark,
   shadow.search_documents, shadow.search_jobs, shadow.search_reindex_runs, shadow.search_drift;
-CREATE OR REPLACE FUNCTION cutover.schema_version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 5';
+CREATE OR REPLACE FUNCTION cutover.schema_version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 6';
 COMMIT;

@@ -2,7 +2,5 @@
 BEGIN;
 SELECT 1 / (cutover.schema_version() >= 5)::int;
 SELECT 1 / (cutover.bucket('') = 6037 AND cutover.bucket('contact:42') = 3053)::int;
-SELECT 'cutover.claim'::regproc, 'cutover.settle'::regproc, 'cutover.start_redelivered'::regproc, 'cutover.add_attempt'::regproc,
-  'cutover.rotate_marks'::regproc, 'cutover.merge_marks'::regproc, 'cutover.expire_marks'::regproc,
-  'cutover.forget_settled'::regproc;
+SELECT 'cutover.claim'::regproc, 'cutover.settle'::regproc, 'cutover.start_redelivered'::regproc, 'cutover.add_attempt'::regproc;
 ROLLBACK;

@@ -1,6 +1,6 @@
 -- Verify cutover:ownership on pg
 BEGIN;
-SELECT 1 / (cutover.schema_version() >= 7)::int;
+SELECT 1 / (cutover.schema_version() >= 8)::int;
 SELECT at, actor, login, command, worker, arguments, reason, forced, result, detail FROM cutover.operator_log WHERE false;
 SELECT worker, at, verdict, samples, build, schema_version, detail FROM cutover.parity_verdicts WHERE false;
 SELECT 'cutover.append_segments'::regproc, 'cutover.seize'::regproc, 'cutover.seize_replays'::regproc, 'cutover.unsettled'::regproc,

@@ -1,6 +1,6 @@
 -- Verify cutover:search on pg
 BEGIN;
-SELECT 1 / (cutover.schema_version() >= 6)::int;
+SELECT 1 / (cutover.schema_version() >= 7)::int;
 SELECT doc_id, kind, owner_id, visibility, display_name, phone, email, username, company_name, job_title, circle_names, tsv, updated_at,
   stream, seq FROM serving.search_documents WHERE false;
 SELECT doc_id, kind, owner_id, visibility, display_name, phone, email, username, company_name, job_title, circle_names, tsv, updated_at,

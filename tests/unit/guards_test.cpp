@@ -27,15 +27,15 @@ GuardFacts fine() {
   GuardFacts f;
   f.worker = "search-projector";
   f.build = "1.0.0";
-  f.schema_needed = 7;
-  f.schema_version = 7;
+  f.schema_needed = 8;
+  f.schema_version = 8;
   f.vectors = "abc";
   f.now = kNow;
   f.standing = {Stage::canary, 1'000, 3, kNow - 24h};
   f.others = {{"score-orchestrator", {Stage::worker, 0, 4, kNow - 72h}}};
   f.instances = {{"w-1", "1.0.0", true, true, 1s, ""}};
   f.gates = {{"m-1", "mono", true, true, 60s, "abc"}};
-  f.parity = ParityFact{"same", 23h, 1'000, "1.0.0", 7};
+  f.parity = ParityFact{"same", 23h, 1'000, "1.0.0", 8};
   f.pending = 10;
   f.drain_seconds = 10.0;
   f.outbox_waiting = 1'000;
