@@ -26,9 +26,10 @@ CREATE INDEX operator_log_worker ON cutover.operator_log (worker, log_id);
 CREATE TABLE cutover.parity_verdicts (
   worker         text NOT NULL,
   at             timestamptz NOT NULL DEFAULT now(),
-  verdict        text NOT NULL CHECK (verdict IN ('same', 'different', 'inconclusive')),
+  verdict        text NOT NULL CHECK (verdict IN ('ok', 'different', 'inconclusive')),
   samples        bigint NOT NULL,
   build          text NOT NULL,
+  formula        text,                              -- version of the worker's formula; null: it has none
   schema_version integer NOT NULL,
   detail         jsonb NOT NULL DEFAULT '{}',
   PRIMARY KEY (worker, at)

@@ -143,7 +143,7 @@ Guard parity(const GuardFacts& f, const GuardLimits& limits) {
   const ParityFact& p = *f.parity;
   const std::string text = fmt::format("{}, {} old, over {} samples", p.verdict, span_text(p.age), p.samples);
   const std::string again = "Compare both sides' results again.";
-  if (p.verdict != "same") return failed(kName, text, "Find out why the two sides differ.");
+  if (p.verdict != "ok") return failed(kName, text, "Find out why the two sides differ.");
   if (p.age >= limits.parity_age_max)
     return failed(kName, fmt::format("{}: older than {}", text, span_text(limits.parity_age_max)), again);
   if (p.samples < limits.parity_samples_min)

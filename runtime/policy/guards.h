@@ -36,7 +36,7 @@ struct InstanceFact {
 };
 
 struct ParityFact {
-  std::string verdict;  // same | different | inconclusive
+  std::string verdict;  // ok | different | inconclusive
   std::chrono::seconds age{0};
   std::uint64_t samples = 0;
   std::string build;

@@ -56,7 +56,7 @@ TEST_CASE("status tells the stage, what waits on both sides, and what blocks the
   CHECK(during["percent"] == "12.5");
   CHECK(during["segments"].size() == 2);
   CHECK(during["monolith_pending"] == 7);
-  CHECK(during["parity"]["verdict"] == "same");
+  CHECK(during["parity"]["verdict"] == "ok");
   CHECK(during["reverse_ready"] == true);
   CHECK(during["next_step"] == "switch");
   std::vector<std::string> blocked;

@@ -62,7 +62,7 @@ void OwnershipWorld::note_parity() {
   const json version = json::parse(run({"version", "--json"}).out);
   database.query(
       "INSERT INTO cutover.parity_verdicts (worker, verdict, samples, build, schema_version) "
-      "VALUES ('search-projector', 'same', 5000, $1, cutover.schema_version())",
+      "VALUES ('search-projector', 'ok', 5000, $1, cutover.schema_version())",
       {version["version"].get<std::string>()});
 }
 

@@ -35,7 +35,7 @@ GuardFacts fine() {
   f.others = {{"score-orchestrator", {Stage::worker, 0, 4, kNow - 72h}}};
   f.instances = {{"w-1", "1.0.0", true, true, 1s, ""}};
   f.gates = {{"m-1", "mono", true, true, 60s, "abc"}};
-  f.parity = ParityFact{"same", 23h, 1'000, "1.0.0", 8};
+  f.parity = ParityFact{"ok", 23h, 1'000, "1.0.0", 8};
   f.pending = 10;
   f.drain_seconds = 10.0;
   f.outbox_waiting = 1'000;
