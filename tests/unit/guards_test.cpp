@@ -83,7 +83,7 @@ std::vector<Trip> trips() {
       {"outbox", "1001 rows", [](GuardFacts& f) { f.outbox_waiting = 1'001; }},
       {"topology", "CORE: max_age", [](GuardFacts& f) { f.topology_difference = "CORE: max_age 1d -> 2d"; }},
       {"topology", "does not answer", [](GuardFacts& f) { f.topology_difference.reset(); }},
-      {"schema", "this build needs 8", [](GuardFacts& f) { f.schema_needed = 8; }},
+      {"schema", "this build needs", [](GuardFacts& f) { f.schema_needed = f.schema_version + 1; }},
       {"vectors", "m-1 has none", [](GuardFacts& f) { f.gates[0].vectors = ""; }},
       {"vectors", "m-1 has xyz", [](GuardFacts& f) { f.gates[0].vectors = "xyz"; }},
       {"incarnation", "created anew: CORE",
