@@ -71,18 +71,41 @@ func ReadRatings(in io.Reader, seed int64) (*Rated, error) {
 
 // EndAt moves all times by one span, so that the newest rating is at this time: old ratings make a world of today.
 func (r *Rated) EndAt(at time.Time) {
-	newest := r.ratings[0].last
+	_, newest := r.span()
+	r.move(func(old time.Time) time.Time { return at.Add(old.Sub(newest)) })
+}
+
+// ScaleInto maps all times linearly, the oldest rating to the one time and the newest to the other.
+func (r *Rated) ScaleInto(from, to time.Time) {
+	oldest, newest := r.span()
+	if oldest.Equal(newest) {
+		oldest = newest.Add(-1) // of one time only: all are new
+	}
+	factor := float64(to.Sub(from)) / float64(newest.Sub(oldest))
+	r.move(func(old time.Time) time.Time {
+		return to.Add(-time.Duration(float64(newest.Sub(old)) * factor)).Truncate(time.Microsecond)
+	})
+}
+
+func (r *Rated) span() (oldest, newest time.Time) {
+	oldest, newest = r.ratings[0].first, r.ratings[0].last
 	for _, one := range r.ratings {
+		if one.first.Before(oldest) {
+			oldest = one.first
+		}
 		if one.last.After(newest) {
 			newest = one.last
 		}
 	}
-	span := at.Sub(newest)
+	return oldest, newest
+}
+
+func (r *Rated) move(to func(time.Time) time.Time) {
 	for i := range r.ratings {
-		r.ratings[i].first, r.ratings[i].last = r.ratings[i].first.Add(span), r.ratings[i].last.Add(span)
+		r.ratings[i].first, r.ratings[i].last = to(r.ratings[i].first), to(r.ratings[i].last)
 	}
 	for id, first := range r.firstSeen {
-		r.firstSeen[id] = first.Add(span)
+		r.firstSeen[id] = to(first)
 	}
 }
 

@@ -107,3 +107,34 @@ func TestABadLineIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestTimesScaleLinearly(t *testing.T) {
+	r, err := ReadRatings(strings.NewReader("1,2,5,1000\n2,1,3,2000\n3,1,-4,3000\n"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	from := to.Add(-180 * 24 * time.Hour)
+	r.ScaleInto(from, to)
+	want := []time.Time{from, from.Add(90 * 24 * time.Hour), to}
+	for i, one := range r.ratings {
+		if !one.first.Equal(want[i]) || !one.last.Equal(want[i]) {
+			t.Errorf("rating %d: %s to %s, expected %s", i, one.first, one.last, want[i])
+		}
+	}
+	if !r.firstSeen[3].Equal(to) || !r.firstSeen[1].Equal(from) {
+		t.Errorf("first seen: %v", r.firstSeen)
+	}
+}
+
+func TestRatingsOfOneTimeScaleToTheEnd(t *testing.T) {
+	r, err := ReadRatings(strings.NewReader("1,2,5,1000\n"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	r.ScaleInto(to.Add(-time.Hour), to)
+	if !r.ratings[0].first.Equal(to) {
+		t.Errorf("at %s", r.ratings[0].first)
+	}
+}

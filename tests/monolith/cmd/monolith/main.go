@@ -23,6 +23,7 @@ const usage = `usage: monolith COMMAND [OPTIONS]
   load    change it and write the outbox        monolith load --rate 1000 --seconds 10 --seed 7
           (cutover relay publishes it)
   serve   consume the streams, event by event   monolith serve
+  score   compute the network scores            monolith score --as-of 2026-01-31T00:00:00Z --out scores.csv
   effects count what is applied, for tests      monolith effects --worker search-projector --stream CONTACT
                                                   --filter 'contact.>' --events contact.edge_upserted
 Every command takes --pg URL, serve and effects --nats URL as well; the defaults are $PG_URL and $NATS_URL.
@@ -64,6 +65,8 @@ func run(ctx context.Context, arguments []string) error {
 		return load(ctx, rest)
 	case "serve":
 		return serve(ctx, rest)
+	case "score":
+		return scoreCommand(ctx, rest)
 	case "effects":
 		return effectsCommand(ctx, rest)
 	case "--help", "-h", "help":

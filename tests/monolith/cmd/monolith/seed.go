@@ -20,6 +20,8 @@ func seed(ctx context.Context, arguments []string) error {
 	asOf := set.String("as-of", "",
 		"newest time in any row, RFC 3339, default the last midnight UTC; ratings keep their times without it")
 	ratings := set.String("ratings", "", "build the world from the source,target,rating,time lines of this `file`")
+	ratingDays := set.Float64("rating-days", 0,
+		"scale the times of the ratings linearly into this `number` of days before --as-of; 0: move them only")
 	replace := set.Bool("replace", false, "throw the world away that is there")
 	if err := parse(set, arguments); err != nil {
 		return err
@@ -37,7 +39,10 @@ func seed(ctx context.Context, arguments []string) error {
 		plan.AsOf = at.UTC()
 	}
 	start := time.Now()
-	rows, err := makeWorld(plan, *ratings, *asOf != "")
+	if *ratingDays < 0 || *ratingDays > 36500 || (*ratingDays > 0 && (*ratings == "" || *asOf == "")) {
+		return usagef("--rating-days: it is from 0 to 36,500 and needs --ratings and --as-of")
+	}
+	rows, err := makeWorld(plan, *ratings, *asOf != "", *ratingDays)
 	if err != nil {
 		return err
 	}
@@ -71,7 +76,7 @@ func seed(ctx context.Context, arguments []string) error {
 	}{counts, time.Since(start).Seconds()})
 }
 
-func makeWorld(plan world.Plan, ratings string, shift bool) (world.World, error) {
+func makeWorld(plan world.Plan, ratings string, shift bool, days float64) (world.World, error) {
 	if ratings == "" {
 		generated, err := world.Generate(plan)
 		if err != nil {
@@ -88,7 +93,10 @@ func makeWorld(plan world.Plan, ratings string, shift bool) (world.World, error)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ratings, err)
 	}
-	if shift {
+	switch {
+	case days > 0:
+		rated.ScaleInto(plan.AsOf.Add(-time.Duration(days*24*float64(time.Hour))), plan.AsOf)
+	case shift:
 		rated.EndAt(plan.AsOf)
 	}
 	return rated, nil
