@@ -36,15 +36,15 @@ CREATE TABLE serving.dispute_queue (
   version            bigint NOT NULL,            -- the last one taken in (subject.version of security.*)
   decided_version    bigint NOT NULL DEFAULT 0,  -- the last one that was worked on by the lanes
   evaluations        integer NOT NULL DEFAULT 0,
-  routed_lane        smallint NOT NULL CHECK (routed_lane BETWEEN 0 AND 3),  -- of the table of lanes
+  routed_lane        smallint NOT NULL CHECK (routed_lane BETWEEN 0 AND 3),  -- of the table of lanes, by what the case was opened with
   base_lane          smallint NOT NULL CHECK (base_lane BETWEEN 0 AND 3),    -- of the last decision that names one, else routed_lane
   lane               smallint NOT NULL CHECK (lane BETWEEN 0 AND 3),         -- base_lane less the number of reasons, at least 0
   reasons            text[] NOT NULL DEFAULT '{}',  -- sorted, of: earlier_case, evidence, first_response, verified_business
   -- opened_at and the limit of the lane; when the lane rises, that moment and the limit of the new lane, if that is sooner.
   first_response_due timestamptz NOT NULL,
   first_response_at  timestamptz,            -- by the clock: an outcome without an operator, or an operator's command
-  hold_until         timestamptz,            -- of the hold that runs or ran last
-  hold_rule          text,                   -- whose hold that is: a rule that comes out again at its end is not held again
+  hold_until         timestamptz,            -- of the hold that runs; null: none does
+  hold_rule          text,                   -- of the last hold, running or over: when the same rule comes out again it is not held again
   hold_extended      boolean NOT NULL DEFAULT false,
   decide_at          timestamptz,            -- decided again then: the end of a hold with new evidence, or of cooling
   rule               text,                   -- of the last decision

@@ -10,10 +10,10 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "runtime/contract/timestamp.h"
 #include "runtime/event/field_rules.h"
 #include "runtime/event/json_body.h"
 #include "runtime/event/json_text.h"
-#include "runtime/event/timestamp.h"
 
 namespace cutover {
 namespace {

@@ -3,8 +3,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "runtime/contract/timestamp.h"
 #include "runtime/event/json_text.h"
-#include "runtime/event/timestamp.h"
 
 namespace cutover {
 namespace {

@@ -1,4 +1,4 @@
-#include "runtime/event/timestamp.h"
+#include "runtime/contract/timestamp.h"
 
 #include <random>
 
