@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/contract/event.h"
+#include "runtime/contract/output.h"
 #include "runtime/contract/transaction.h"
 
 namespace cutover {
@@ -84,6 +85,7 @@ struct WorkerSpec {
   std::function<std::unique_ptr<Worker>()> make;
   std::vector<Chore> chores;
   std::vector<Schedule> schedules;
+  std::vector<Output> outputs;  // what `cutover compare` compares with the monolith's
 };
 
 }  // namespace cutover
