@@ -65,8 +65,9 @@ DECLARE
   v_newest integer;
   v_slot smallint;
   v_idle_empty boolean;
-  v_segments bigint;
   v_first_owner text;
+  v_mode text;               -- of the newest segment; null without any
+  v_from_sequence bigint;
   v_count integer := cardinality(p_sequences);
   v_replay boolean := 0 <> ANY (p_replay_plans);
   v_batch int8multirange;
@@ -88,20 +89,24 @@ BEGIN
   IF pg_advisory_xact_lock_shared(cutover.lock_class_worker(), v_worker_id) IS NULL THEN END IF;
 
   -- From here each statement has a snapshot younger than the lock.
-  SELECT min(s.stream_id) FILTER (WHERE s.incarnation = p_incarnation), max(s.incarnation), min(m.slot), bool_and(m.idle_empty),
-         (SELECT count(*) FROM cutover.ownership o JOIN cutover.streams t USING (stream_id)
-          WHERE o.worker_id = v_worker_id AND t.stream = p_stream AND t.incarnation = p_incarnation)
-  INTO v_stream_id, v_newest, v_slot, v_idle_empty, v_segments
-  FROM cutover.streams s CROSS JOIN cutover.mark_slot m WHERE s.stream = p_stream;
+  SELECT s.stream_id, (SELECT max(n.incarnation) FROM cutover.streams n WHERE n.stream = p_stream), m.slot, m.idle_empty,
+         o.mode, o.from_sequence
+  INTO v_stream_id, v_newest, v_slot, v_idle_empty, v_mode, v_from_sequence
+  FROM cutover.mark_slot m
+  LEFT JOIN cutover.streams s ON s.stream = p_stream AND s.incarnation = p_incarnation
+  LEFT JOIN LATERAL (
+    SELECT n.mode, n.from_sequence FROM cutover.ownership n
+    WHERE n.worker_id = v_worker_id AND n.stream_id = s.stream_id ORDER BY n.epoch DESC LIMIT 1) o ON true;
   IF v_stream_id IS NULL OR (v_newest <> p_incarnation AND NOT v_replay) THEN
     RAISE EXCEPTION 'stream % is at incarnation %, the batch comes from %', p_stream, coalesce(v_newest::text, 'none'), p_incarnation
       USING ERRCODE = 'CU002', HINT = 'The stream was deleted and created anew; an operator decides how to go on.';
   END IF;
 
-  -- Whose is it?
-  IF v_segments = 0 THEN
-    v_serving := array_fill((CASE WHEN p_side = v_first_owner THEN 'a' ELSE 's' END)::"char", ARRAY[v_count]);
-    v_shadow := array_fill('-'::"char", ARRAY[v_count]);
+  -- Whose is it? Mostly the newest segment speaks for the whole batch.
+  IF v_mode IS NULL OR (v_from_sequence <= p_sequences[1] AND v_mode <> 'canary') THEN
+    v_serving := array_fill((CASE WHEN p_side = (CASE WHEN v_mode IS NULL THEN v_first_owner WHEN v_mode = 'worker' THEN 'worker' ELSE 'monolith' END)
+                                  THEN 'a' ELSE 's' END)::"char", ARRAY[v_count]);
+    v_shadow := array_fill((CASE WHEN p_side = 'worker' AND v_mode = 'shadow' THEN 'a' ELSE '-' END)::"char", ARRAY[v_count]);
   ELSE
     -- Below the first segment there is no mode: the monolith's, as it was before there was a worker. (See owned_by_worker.)
     SELECT array_agg((CASE WHEN coalesce(o.mode = 'worker' OR (o.mode = 'canary' AND cutover.bucket(u.key) < o.percent * 100), false)
