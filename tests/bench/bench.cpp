@@ -24,7 +24,7 @@ struct Options {
   int runs = 3;
   std::uint64_t events = 50'000;
   std::vector<std::string> kinds = Programs::kinds();
-  std::vector<std::string> parts = {"backlog", "steady", "growth"};
+  std::vector<std::string> parts = {"backlog", "steady", "growth", "fence"};
 };
 
 bool chosen(const std::vector<std::string>& list, const std::string& name) {
@@ -43,6 +43,7 @@ class Session {
     if (chosen(options_.parts, "backlog")) backlog();
     if (chosen(options_.parts, "steady")) steady();
     if (chosen(options_.parts, "growth") && chosen(options_.kinds, "runtime")) growth();
+    if (chosen(options_.parts, "fence") && chosen(options_.kinds, "runtime")) fence();
     return results_;
   }
 
@@ -82,6 +83,10 @@ class Session {
     for (int round = 0; round < options_.runs; ++round) {
       results_.small.push_back(measure("small backlog", "runtime", results_.backlog_workload));
       results_.large.push_back(measure("large backlog", "runtime", results_.large_workload));
+      if (chosen(options_.kinds, "bare_loop")) {
+        results_.bare_small.push_back(measure("small backlog", "bare_loop", results_.backlog_workload));
+        results_.bare_large.push_back(measure("large backlog", "bare_loop", results_.large_workload));
+      }
       results_.two_processes.push_back(measure("two processes", "runtime", results_.large_workload, 2));
     }
     Workload random = results_.backlog_workload;
@@ -91,6 +96,18 @@ class Session {
     programs_.fill_ledger(results_.ledger_keys);
     for (int round = 0; round < options_.runs; ++round)
       results_.full_ledger.push_back(measure("full ledger", "runtime", random));
+  }
+
+  // Few per cent are looked for, so there are more runs, in pairs, and every other pair the other way round.
+  void fence() {
+    programs_.hand_over();
+    for (int pair = 0; pair < 3 * options_.runs; ++pair)
+      for (const bool on : {pair % 2 == 0, pair % 2 != 0}) {
+        programs_.set_fence(on);
+        (on ? results_.fenced : results_.unfenced)
+            .push_back(measure(on ? "fence" : "no fence", "runtime", results_.backlog_workload));
+      }
+    programs_.set_fence(true);
   }
 
   const Options& options_;
@@ -122,9 +139,9 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::IsMember(Programs::kinds()))
       ->default_str("all");
-  app.add_option("--parts", options.parts, "backlog,steady,growth")
+  app.add_option("--parts", options.parts, "backlog,steady,growth,fence")
       ->delimiter(',')
-      ->check(CLI::IsMember({"backlog", "steady", "growth"}))
+      ->check(CLI::IsMember({"backlog", "steady", "growth", "fence"}))
       ->default_str("all");
   CLI11_PARSE(app, argc, argv);
   if (options.quick) options.runs = 1, options.events = 10'000;

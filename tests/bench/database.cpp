@@ -43,10 +43,23 @@ void Database::run(const std::string& sql) {
   execute(connection_.get(), sql);
 }
 
-std::int64_t Database::integer(const std::string& sql) {
+std::string Database::text(const std::string& sql) {
   const Result result = execute(connection_.get(), sql);
   if (PQntuples(result.get()) == 0) throw std::runtime_error(sql + ": no row");
-  return std::stoll(PQgetvalue(result.get(), 0, 0));
+  return PQgetvalue(result.get(), 0, 0);
+}
+
+std::int64_t Database::integer(const std::string& sql) {
+  return std::stoll(text(sql));
+}
+
+std::string Database::alter_function(const std::string& function, const std::string& from,
+                                     const std::string& to) {
+  const std::string before = text(fmt::format("SELECT pg_get_functiondef('{}'::regproc)", function));
+  const std::size_t at = before.find(from);
+  if (at == std::string::npos) throw std::runtime_error(fmt::format("{} does not hold: {}", function, from));
+  run(std::string(before).replace(at, from.size(), to));
+  return before;
 }
 
 void Database::create_job_tables() {

@@ -24,9 +24,13 @@ class Database {
   //   count_keys  a query for the number of idempotency keys that were noted
   void check_applied(const Expected& expected, const std::string& count_keys);
 
+  // Makes an SQL function anew with `from` replaced by `to`, which it must hold; returns what it was before.
+  std::string alter_function(const std::string& function, const std::string& from, const std::string& to);
+
   void run(const std::string& sql);
   // The first cell of the first row.
   std::int64_t integer(const std::string& sql);
+  std::string text(const std::string& sql);
 
  private:
   struct Close {

@@ -40,6 +40,20 @@ INSERT INTO cutover.marks (key, stream_id, sequence, marked_at)
 SELECT gen_random_uuid(), 1, n, now() - interval '1 day' FROM generate_series(1, {}) n
 )sql";
 
+constexpr const char* kSegments = R"sql(
+INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, percent, actor, reason)
+SELECT w.worker_id, o.epoch, s.stream_id, 0, o.mode, o.percent, 'bench', 'bench'
+FROM cutover.workers w CROSS JOIN cutover.streams s
+CROSS JOIN (VALUES (1, 'monolith', 0), (2, 'shadow', 0), (3, 'canary', 10), (4, 'worker', 0)) o (epoch, mode, percent)
+WHERE w.worker = 'bench'
+)sql";
+
+// The fence in cutover.claim: the lock that a change of ownership waits for, and the segments.
+constexpr const char* kFenceLock =
+    "IF pg_advisory_xact_lock_shared(cutover.lock_class_worker(), v_worker_id) IS NULL THEN END IF;";
+constexpr const char* kFenceSegments = R"sql(SELECT n.mode, n.from_sequence FROM cutover.ownership n
+    WHERE n.worker_id = v_worker_id AND n.stream_id = s.stream_id ORDER BY n.epoch DESC LIMIT 1)sql";
+
 Expected expected_of(const Workload& workload, std::uint64_t seed) {
   EventSequence sequence({.seed = seed, .subjects = workload.subjects, .random_keys = workload.random_keys});
   for (std::uint64_t i = 0; i < workload.events; ++i) sequence.next();
@@ -178,6 +192,21 @@ void Programs::fill_ledger(std::uint64_t random_keys) {
   database_.run("TRUNCATE cutover.marks");
   database_.run(fmt::format(kFillMarks, random_keys));
   database_.run("VACUUM ANALYZE cutover.marks");
+}
+
+void Programs::hand_over() {
+  database_.run(kSegments);
+}
+
+void Programs::set_fence(bool on) {
+  if (on == fenced_claim_.empty()) return;
+  if (on) {
+    database_.run(fenced_claim_);
+    fenced_claim_.clear();
+    return;
+  }
+  fenced_claim_ = database_.alter_function("cutover.claim", kFenceLock, "");
+  database_.alter_function("cutover.claim", kFenceSegments, "SELECT 'worker' AS mode, 0 AS from_sequence");
 }
 
 }  // namespace cutover::bench

@@ -56,6 +56,12 @@ class Programs {
   // Adds keys that were applied long ago to the ledger of the runtime; they survive `run`.
   void fill_ledger(std::uint64_t random_keys);
 
+  // Gives the runtime's worker a history of ownership that ends with mode `worker`. It stays.
+  void hand_over();
+  // Takes lock and segments out of the claim, or puts them back: what is left decides nothing about
+  // ownership.
+  void set_fence(bool on);
+
  private:
   std::vector<std::string> command(const std::string& kind, const Workload& workload,
                                    std::uint64_t seed) const;
@@ -66,6 +72,7 @@ class Programs {
   const Site site_;
   Broker broker_;
   Database database_;
+  std::string fenced_claim_;  // the claim as it is installed, while it is replaced
   // Another one for each load, also of earlier drivers: the broker's duplicate window remembers their event
   // ids.
   std::uint64_t seed_;

@@ -83,6 +83,7 @@ ordered_json growth(const Results& r) {
     object["full_ledger"] = growth_row(r.full_ledger, r.empty_ledger);
     object["full_ledger"]["rows"] = r.ledger_keys;
   }
+  if (!r.fenced.empty()) object["fence"] = growth_row(r.fenced, r.unfenced);
   return object;
 }
 
@@ -153,12 +154,16 @@ std::vector<Goal> goals(const Results& r) {
     at_most("cpu_ms_per_1000", "worker CPU, ms per 1,000 events", median(*runtime, cpu), 5);
   }
   if (const auto* runtime = runs_of(r.steady, "runtime")) {
+    const auto* bare = runs_of(r.steady, "bare_loop");
     at_most("latency_p50", "publish to commit, p50, ms", median(*runtime, p50), 1);
+    if (bare) list.back().bare = median(*bare, p50);
     at_most("latency_p99", "publish to commit, p99, ms", median(*runtime, p99), 3);
+    if (bare) list.back().bare = median(*bare, p99);
   }
   if (!r.large.empty()) {
     at_least("large_backlog", "throughput of a ten times larger backlog, times the smaller",
              ratio(r.large, r.small, rate), 0.9);
+    if (!r.bare_large.empty()) list.back().bare = ratio(r.bare_large, r.bare_small, rate);
     at_most("rss_mib", "peak memory over the larger backlog, MiB", of(r.large, rss).max, 48);
     at_most("rss_growth", "peak memory of the larger backlog, times the smaller",
             of(r.large, rss).max / of(r.small, rss).max, 1.1);
@@ -169,6 +174,8 @@ std::vector<Goal> goals(const Results& r) {
   if (!r.full_ledger.empty())
     at_least("full_ledger", "throughput on a full ledger, random keys, times an empty one",
              ratio(r.full_ledger, r.empty_ledger, rate), 0.8);
+  if (!r.fenced.empty())
+    at_least("fence", "throughput with the fence, times without", ratio(r.fenced, r.unfenced, rate), 0.97);
   return list;
 }
 
@@ -182,10 +189,13 @@ ordered_json to_json(const Results& r) {
                       {"goals", ordered_json::object()}};
   if (r.steady.contains("runtime")) object["latency_ms"] = latency(r.steady.at("runtime"));
   for (const auto& [kind, runs] : r.steady) object["latency_ms_by_program"][kind] = latency(runs);
-  for (const Goal& goal : goals(r))
-    object["goals"][goal.name] = {{"value", rounded(goal.value)},
-                                  {goal.at_least ? "at_least" : "at_most", goal.limit},
-                                  {"met", goal.met()}};
+  for (const Goal& goal : goals(r)) {
+    ordered_json& row = object["goals"][goal.name];
+    row = {{"value", rounded(goal.value)},
+           {goal.at_least ? "at_least" : "at_most", goal.limit},
+           {"met", goal.met()}};
+    if (goal.bare) row["bare_loop"] = rounded(*goal.bare);
+  }
   return object;
 }
 
@@ -195,8 +205,9 @@ std::string to_table(const Results& r) {
   const std::vector<Goal> list = goals(r);
   if (!list.empty()) out += "\n";
   for (const Goal& goal : list)
-    out += fmt::format("{}  {:<62}{:>9.2f}   {} {}\n", goal.met() ? "pass" : "MISS", goal.text, goal.value,
-                       goal.at_least ? "at least" : "at most", goal.limit);
+    out += fmt::format("{}  {:<62}{:>9.2f}   {} {}{}\n", goal.met() ? "pass" : "MISS", goal.text, goal.value,
+                       goal.at_least ? "at least" : "at most", goal.limit,
+                       goal.bare ? fmt::format("   (bare_loop: {:.2f})", *goal.bare) : "");
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ struct Results {
   std::vector<Figures> two_processes;  // the larger one, shared by two processes
   std::vector<Figures> empty_ledger;   // random keys
   std::vector<Figures> full_ledger;    // random keys, on a ledger that is full of others
+  std::vector<Figures> bare_small;     // the backlog by bare_loop, in turn with those of the runtime
+  std::vector<Figures> bare_large;
+  std::vector<Figures> fenced;    // ownership decided by segments, under the lock
+  std::vector<Figures> unfenced;  // the same without either
   Workload backlog_workload;
   Workload large_workload;
   std::uint64_t ledger_keys = 0;
@@ -41,7 +46,8 @@ struct Goal {
   std::string text;
   double value = 0;
   double limit = 0;
-  bool at_least = true;  // else: at most
+  bool at_least = true;             // else: at most
+  std::optional<double> bare = {};  // the same figure of bare_loop: what the machine leaves to reach
   bool met() const { return at_least ? value >= limit : value <= limit; }
 };
 
