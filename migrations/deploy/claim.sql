@@ -506,7 +506,7 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA cutover FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION cutover.schema_version(), cutover.bucket(text), cutover.event_hash(text),
   cutover.lock_class_worker(), cutover.lock_class_instance(), cutover.lock_class_relay(), cutover.lock_class_upkeep()
   TO PUBLIC;
-GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover.register_worker(text, boolean),
+GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover.register_worker(text, boolean, text),
   cutover.claim(text, text, text, text, integer, bigint[], text[], text[], text[], bigint[], bigint[]),
   cutover.settle(text, text, text, integer, bigint[], text[], text[], text[], bigint[], bigint[], text),
   cutover.start_redelivered(text, text, integer, text, integer, bigint[], boolean),

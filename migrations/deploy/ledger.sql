@@ -15,8 +15,9 @@ CREATE TABLE cutover.workers (
   first_owner   text NOT NULL DEFAULT 'worker' CHECK (first_owner IN ('worker', 'monolith')),  -- of all events, before anything is decided
   registered_at timestamptz NOT NULL DEFAULT now()
 );
-INSERT INTO cutover.workers (worker, ordered)
-VALUES ('search-projector', false), ('score-orchestrator', false), ('dispute-processor', true);
+-- These leave a monolith: it goes on until an operator says otherwise.
+INSERT INTO cutover.workers (worker, ordered, first_owner)
+VALUES ('search-projector', false, 'monolith'), ('score-orchestrator', false, 'monolith'), ('dispute-processor', true, 'monolith');
 
 -- The lives of a stream. A stream that was deleted and made anew is another one: its sequences mean other events.
 CREATE TABLE cutover.streams (
@@ -194,9 +195,10 @@ CREATE FUNCTION cutover.lock_class_instance() RETURNS integer LANGUAGE sql IMMUT
 CREATE FUNCTION cutover.lock_class_relay() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1668641903';
 CREATE FUNCTION cutover.lock_class_upkeep() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1668641904';
 
--- Makes a worker known; harmless when it is. p_ordered: true declares that its events need the order of their versions, once
--- and for all.
-CREATE FUNCTION cutover.register_worker(p_worker text, p_ordered boolean DEFAULT false) RETURNS smallint
+-- Makes a worker known; harmless when it is.
+--   p_ordered      true declares that its events need the order of their versions, once and for all
+--   p_first_owner  of its events while nothing was decided; the first registration says it
+CREATE FUNCTION cutover.register_worker(p_worker text, p_ordered boolean DEFAULT false, p_first_owner text DEFAULT 'worker') RETURNS smallint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_id smallint;
@@ -204,7 +206,7 @@ DECLARE
 BEGIN
   SELECT worker_id, ordered INTO v_id, v_ordered FROM cutover.workers WHERE worker = p_worker;
   IF NOT FOUND THEN
-    INSERT INTO cutover.workers (worker, ordered) VALUES (p_worker, p_ordered) ON CONFLICT DO NOTHING;
+    INSERT INTO cutover.workers (worker, ordered, first_owner) VALUES (p_worker, p_ordered, p_first_owner) ON CONFLICT DO NOTHING;
     SELECT worker_id, ordered INTO v_id, v_ordered FROM cutover.workers WHERE worker = p_worker;
   END IF;
   IF p_ordered AND NOT v_ordered THEN

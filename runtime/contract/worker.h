@@ -81,6 +81,9 @@ struct WorkerSpec {
   // The events of one key are applied in order of `Subject::version`, which then grows by exactly one, whoever applied the
   // earlier ones; what comes too early waits.
   bool ordered = false;
+  // Somebody else works on its events today: until an operator decides otherwise they are the monolith's. A worker that
+  // leaves none owns its events from its first start on. What its first registration said holds.
+  bool leaves_monolith = false;
   // Called once per thread.
   std::function<std::unique_ptr<Worker>()> make;
   std::vector<Chore> chores;

@@ -64,8 +64,11 @@ void Registration::start(Deadline deadline) {
       throw StartError("the database has schema version " + std::to_string(version) + ", this build needs " +
                        std::to_string(kSchemaVersion) + ". Do: deploy the migrations of this build (scripts/migrate)");
     health_.set_check("schema", true, "version " + std::to_string(version));
-    for (const std::string& worker : workers_)
-      connection_.run("SELECT cutover.register_worker($1::text, $2::boolean)", {std::string_view(worker), settings_.worker(worker).ordered});
+    for (const std::string& worker : workers_) {
+      const WorkerSpec& spec = settings_.worker(worker);
+      connection_.run("SELECT cutover.register_worker($1::text, $2::boolean, $3::text)",
+                      {std::string_view(worker), spec.ordered, std::string_view(spec.leaves_monolith ? "monolith" : "worker")});
+    }
     connection_.run("SELECT pg_advisory_lock_shared(cutover.lock_class_instance(), hashtext($1::text))", {std::string_view(instance_)});
     locked_generation_ = connection_.generation();
   } catch (const StatementError& e) {

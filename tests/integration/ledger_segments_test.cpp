@@ -45,6 +45,16 @@ TEST_CASE("without a segment every event is the worker's", "[ledger]") {
   CHECK(owned.look(monolith, events(1, 3)).serving == "sss");
 }
 
+TEST_CASE("without a segment every event of a worker that leaves a monolith is the monolith's, as its first registration said", "[ledger]") {
+  Owned owned;
+  owned.db.query("SELECT cutover.register_worker('leaver', false, 'monolith')");
+  owned.db.query("SELECT cutover.register_worker('leaver', false, 'worker')");
+  LedgerSession worker(owned.db, "leaver"), monolith(owned.db, "leaver", "monolith");
+  CHECK(owned.look(worker, events(1, 3)).serving == "sss");
+  CHECK(owned.look(worker, events(1, 3)).shadow == "---");
+  CHECK(owned.look(monolith, events(1, 3)).serving == "aaa");
+}
+
 TEST_CASE("each mode gives every event to one side", "[ledger]") {
   Owned owned;
   LedgerSession worker(owned.db, kWorker), monolith(owned.db, kWorker, "monolith");

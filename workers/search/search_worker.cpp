@@ -190,6 +190,7 @@ WorkerSpec search_projector_spec(std::shared_ptr<const search::SearchSettings> s
                 {.name = "contact", .stream = "CONTACT", .filter_subject = "contact.>", .priority = 5, .batch_max = 2'048}};
   spec.events = search::event_types();
   spec.concurrency = 2;
+  spec.leaves_monolith = true;
   spec.make = [settings] { return search::make_search_worker(*settings); };
   auto jobs = std::make_shared<search::JobRunner>();
   spec.chores = {{"jobs", std::chrono::milliseconds(100), [jobs](Transaction& tx) { return jobs->run(tx); }},

@@ -22,10 +22,10 @@ type Heart struct {
 	lock     *pgxpool.Conn // holds the lock of the instance
 }
 
-// NewHeart makes the gates' workers known, should they not be.
+// NewHeart makes the gates' workers known, should they not be: their events are the monolith's then.
 func NewHeart(ctx context.Context, database *pgxpool.Pool, gates ...*Gate) (*Heart, error) {
 	for _, gate := range gates {
-		if _, err := database.Exec(ctx, "SELECT cutover.register_worker($1)", gate.Worker); err != nil {
+		if _, err := database.Exec(ctx, "SELECT cutover.register_worker($1, false, 'monolith')", gate.Worker); err != nil {
 			return nil, fmt.Errorf("cutover's tables cannot be used (scripts/migrate makes them): %w", err)
 		}
 	}
