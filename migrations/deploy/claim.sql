@@ -34,6 +34,16 @@ BEGIN
   RETURN mod(mod(v_high, 10000) * 7296 + mod(v_low, 10000), 10000);  -- 2^32 mod 10,000 = 7,296
 END $$;
 
+-- The shadow period that a worker is in, or was in last: the epoch in which its shadow tables began anew; 0 for none. A new
+-- life of a stream (from_sequence 0) goes on with the period.
+CREATE FUNCTION cutover.shadow_period(p_worker_id smallint) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(max(e.epoch), 0)
+  FROM (SELECT o.epoch, o.mode, lag(o.mode, 1, '') OVER (ORDER BY o.epoch) AS before
+        FROM (SELECT DISTINCT epoch, mode FROM cutover.ownership WHERE worker_id = p_worker_id AND from_sequence > 0) o) e
+  WHERE e.mode = 'shadow' OR (e.mode = 'canary' AND e.before NOT IN ('shadow', 'canary'))
+$$;
+
 -- Decides, in the batch's transaction, what of a batch is ours to do, and marks it.
 --   p_side              'worker' or 'monolith'
 --   p_sequences         ascending, each once; of the origin, for replays
@@ -46,7 +56,8 @@ END $$;
 --                       that was passed; = this place is settled; u apply, but the broker reused the sequence of another event.
 --                       Ordered workers: w wait, an earlier version is missing: deliver it again soon, it is no attempt;
 --                       g gap, it stayed missing: a dead letter of kind gap
---   shadow              the same for schema shadow, with - where nothing is to be done
+--   shadow              the same for schema shadow, with - where nothing is to be done. What an earlier shadow period left is not
+--                       done in a later one: its tables began anew, with what the other side had made of it
 -- Holds the worker's shared lock to the end of the transaction. Errors: CU001 unknown worker or side, CU002 another
 -- incarnation, CU003 wrong isolation level.
 -- A lone event pays for every statement in here, so simple expressions do what they can. Settings hold for the functions
@@ -111,11 +122,12 @@ BEGIN
     -- Below the first segment there is no mode: the monolith's, as it was before there was a worker. (See owned_by_worker.)
     SELECT array_agg((CASE WHEN coalesce(o.mode = 'worker' OR (o.mode = 'canary' AND cutover.bucket(u.key) < o.percent * 100), false)
                                 = (p_side = 'worker') THEN 'a' ELSE 's' END)::"char" ORDER BY u.ord),
-           array_agg((CASE WHEN p_side = 'worker' AND o.mode IN ('shadow', 'canary') THEN 'a' ELSE '-' END)::"char" ORDER BY u.ord)
+           array_agg((CASE WHEN p_side = 'worker' AND o.mode IN ('shadow', 'canary')
+                                AND o.epoch >= (SELECT cutover.shadow_period(v_worker_id)) THEN 'a' ELSE '-' END)::"char" ORDER BY u.ord)
     INTO v_serving, v_shadow
     FROM unnest(p_sequences, p_keys) WITH ORDINALITY u (sequence, key, ord)
     LEFT JOIN LATERAL (
-      SELECT s.mode, s.percent FROM cutover.ownership s
+      SELECT s.mode, s.percent, s.epoch FROM cutover.ownership s
       WHERE s.worker_id = v_worker_id AND s.stream_id = v_stream_id AND s.from_sequence <= u.sequence
       ORDER BY s.epoch DESC LIMIT 1) o ON true;
   END IF;
@@ -186,6 +198,57 @@ BEGIN
   END IF;
   serving := array_to_string(v_serving, '');
   shadow := array_to_string(v_shadow, '');
+END $$;
+
+-- Claims what the worker itself sent while it computed into schema shadow, as the stream SHADOW brings it back: for shadow only,
+-- while the worker is in shadow or canary, and only in the period that it was sent in.
+--   p_periods  of each event: its header Cutover-Shadow-Period, 0 without
+-- Otherwise as cutover.claim; returns what that calls shadow.
+CREATE FUNCTION cutover.claim_shadow(
+  p_worker text, p_stream text, p_incarnation integer,
+  p_sequences bigint[], p_event_ids text[], p_keys text[], p_idempotency_keys text[], p_versions bigint[], p_periods bigint[]) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+SET jit = off SET enable_seqscan = off AS $$
+DECLARE
+  v_worker_id smallint;
+  v_ordered boolean;
+  v_stream_id integer;
+  v_slot smallint;
+  v_idle_empty boolean;
+  v_period bigint;
+  v_shadow "char"[];
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'cutover.claim_shadow needs READ COMMITTED, the transaction is %', upper(current_setting('transaction_isolation'))
+      USING ERRCODE = 'CU003', HINT = 'Above it the snapshot is older than the lock, and a change of ownership would be missed.';
+  END IF;
+  SELECT worker_id, ordered INTO v_worker_id, v_ordered FROM cutover.workers WHERE worker = p_worker;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'unknown worker %', quote_nullable(p_worker) USING ERRCODE = 'CU001', HINT = 'Register it: cutover.register_worker(name).';
+  END IF;
+  PERFORM pg_advisory_xact_lock_shared(cutover.lock_class_worker(), v_worker_id);
+
+  -- From here each statement has a snapshot younger than the lock.
+  SELECT s.stream_id, m.slot, m.idle_empty,
+         CASE WHEN (SELECT o.mode FROM cutover.ownership o WHERE o.worker_id = v_worker_id ORDER BY o.epoch DESC LIMIT 1) IN ('shadow', 'canary')
+              THEN cutover.shadow_period(v_worker_id) END
+  INTO v_stream_id, v_slot, v_idle_empty, v_period
+  FROM cutover.streams s CROSS JOIN cutover.mark_slot m WHERE s.stream = p_stream AND s.incarnation = p_incarnation;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'stream % has no incarnation %', p_stream, p_incarnation USING ERRCODE = 'CU002', HINT = 'Start the worker again.';
+  END IF;
+  SELECT array_agg((CASE WHEN u.period IS DISTINCT FROM v_period THEN '-' WHEN t.same IS NULL THEN 'a' WHEN t.same THEN '=' ELSE 'u' END)::"char"
+                   ORDER BY u.ord)
+  INTO v_shadow
+  FROM unnest(p_sequences, p_event_ids, p_periods) WITH ORDINALITY u (sequence, event_id, period, ord)
+  CROSS JOIN LATERAL (
+    SELECT bool_or(cutover.settled_as(t.sequences, t.event_hashes, u.sequence, u.event_id)) AS same
+    FROM cutover.settlements t WHERE t.worker_id = v_worker_id AND t.stream_id = v_stream_id
+      AND t.span && int8range(u.sequence, u.sequence, '[]') AND t.sequences @> u.sequence AND t.side = 's') t;
+  IF v_ordered THEN
+    v_shadow := cutover.check_order(v_worker_id, true, v_stream_id, p_sequences, p_event_ids, p_keys, p_idempotency_keys, p_versions, v_shadow);
+  END IF;
+  RETURN array_to_string(cutover.take_marks('s', v_worker_id, v_stream_id, v_slot, v_idle_empty, p_sequences, p_idempotency_keys, v_shadow, false), '');
 END $$;
 
 -- For ordered workers: answers d where the version was passed, w or g where an earlier one is missing. An earlier version that
@@ -514,5 +577,7 @@ GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover
   cutover.write_dead_letter(text, text, boolean, text, text, text, integer, bigint, text, text, text, text, text, text, text, text,
     text, text, integer, timestamptz, timestamptz, jsonb, bytea)
   TO cutover_worker, cutover_monolith;
+GRANT EXECUTE ON FUNCTION cutover.shadow_period(smallint),
+  cutover.claim_shadow(text, text, integer, bigint[], text[], text[], text[], bigint[], bigint[]) TO cutover_worker;
 
 COMMIT;

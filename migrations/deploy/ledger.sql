@@ -216,7 +216,8 @@ BEGIN
 END $$;
 
 -- The incarnation of the stream that the broker created at p_created_at. A stream seen for the first time gets 1; a known
--- stream with another creation time was deleted and made anew, and nobody may go on before an operator says so.
+-- stream with another creation time was deleted and made anew, and nobody may go on before an operator says so. (SHADOW brings
+-- back what shadow itself sent, so a new life of it is taken as it comes.)
 CREATE FUNCTION cutover.stream_incarnation(p_stream text, p_created_at timestamptz) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -224,7 +225,8 @@ DECLARE
   v_known timestamptz;
 BEGIN
   INSERT INTO cutover.streams (stream, incarnation, created_at)
-  SELECT p_stream, 1, p_created_at WHERE NOT EXISTS (SELECT FROM cutover.streams WHERE stream = p_stream)
+  SELECT p_stream, coalesce(max(incarnation), 0) + 1, p_created_at FROM cutover.streams WHERE stream = p_stream
+  HAVING max(incarnation) IS NULL OR (p_stream = 'SHADOW' AND bool_and(created_at <> p_created_at))
   ON CONFLICT DO NOTHING;
   SELECT incarnation, created_at INTO v_incarnation, v_known
   FROM cutover.streams WHERE stream = p_stream ORDER BY incarnation DESC LIMIT 1;

@@ -115,6 +115,7 @@ void BatchEngine::State::parse(Item& item) {
   input.data = m.data;
   input.nats_subject = m.subject;
   if (lane->replay) input.nats_subject = m.header("Cutover-Origin-Subject");
+  if (lane->twin) input.nats_subject.remove_prefix(std::min(kShadowPrefix.size(), input.nats_subject.size()));
   input.cutover_key = m.header("Cutover-Key");
   input.traceparent = m.header("traceparent");
   input.tracestate = m.header("tracestate");
@@ -125,6 +126,7 @@ void BatchEngine::State::parse(Item& item) {
   item.claim = question.item;
   item.addressed = question.addressed;
   if (lane->replay) item.claim.replay_plan = static_cast<std::int64_t>(number(m.header("Cutover-Plan")));
+  if (lane->twin) item.claim.shadow_period = static_cast<std::int64_t>(number(m.header(kShadowPeriodHeader)));
 }
 
 // Drops what is stale and all but the latest delivery of a sequence; parses the rest, in order of sequence.
@@ -243,7 +245,7 @@ std::vector<Answer> BatchEngine::State::attempt(Items batch, const Failure* forc
   for (Item* item : batch) claim_items.push_back(item->claim);
   Claims claims;
   try {
-    claims = tx->claim(*origin, claim_items);
+    claims = lane->twin ? tx->claim_shadow(*origin, claim_items) : tx->claim(*origin, claim_items);
   } catch (const StatementError& e) {
     throw ClaimRefused(e.what());  // no event is to blame: a missing permission, another schema
   }
@@ -252,8 +254,8 @@ std::vector<Answer> BatchEngine::State::attempt(Items batch, const Failure* forc
   if (std::any_of(claims.shadow.begin(), claims.shadow.end(), [](Claim c) { return c != Claim::none && c != Claim::settled; })) {
     in_shadow = true;
     tx->use_shadow(true);
-    Tally unseen;  // live metrics are about what the application sees
-    pass(*tx, batch, claims.shadow, true, forced, answers, unseen);
+    Tally unseen;  // the metrics of a live lane are about what the application sees
+    pass(*tx, batch, claims.shadow, true, forced, answers, lane->twin ? tally : unseen);
   }
   tx->commit();
   started = {};

@@ -33,6 +33,7 @@ struct BatchLane {
   const LaneSpec* spec = nullptr;
   LaneMetrics* metrics = nullptr;
   bool replay = false;  // messages carry their origin in headers
+  bool twin = false;    // messages come back from shadow, and are worked on there only
 };
 
 // Called about what happened, from the engine's thread.

@@ -52,6 +52,14 @@ bool rest(Inbox& inbox, std::chrono::milliseconds time, std::stop_token stop) {
 
 }  // namespace
 
+LaneSpec twin_of(LaneSpec lane) {
+  lane.name = "shadow_" + lane.name;
+  lane.stream = kShadowStream;
+  lane.filter_subject.insert(0, kShadowPrefix);
+  lane.priority = 9;
+  return lane;
+}
+
 struct ConsumerLoop::State {
   explicit State(Parts p)
       : parts(std::move(p)),
@@ -70,6 +78,7 @@ struct ConsumerLoop::State {
                std::vector<Message>& batch, std::stop_token stop);
   std::size_t thread_of(const Message& message, EnvelopeParser& parser, EventArena& arena) const;
   void gate_changed(bool shut, const std::string& cause);
+  void set_pauses(const std::function<void()>& change);
   void refuse(const std::string& why);
   void hand_back();
 
@@ -81,14 +90,24 @@ struct ConsumerLoop::State {
   std::deque<Inbox> inboxes;
   mutable std::mutex mutex;
   std::string refused;  // guarded by mutex
+  bool gate_shut = false, twins_served = false, draining = false;  // guarded by mutex
   std::condition_variable ended;
   std::size_t running = 0;  // threads, guarded by mutex
   std::jthread reader;
   std::vector<std::jthread> workers;
 };
 
+// What stops a lane: everything that stops all, and for a twin that nobody wants it.
+void ConsumerLoop::State::set_pauses(const std::function<void()>& change) {
+  std::lock_guard lock(mutex);
+  change();
+  const bool all = gate_shut || draining || !refused.empty();
+  for (std::size_t lane = 0; lane < parts.lanes.size(); ++lane)
+    parts.source.pause(lane, all || (parts.lanes[lane].twin && !twins_served));
+}
+
 void ConsumerLoop::State::gate_changed(bool shut, const std::string& cause) {
-  for (std::size_t lane = 0; lane < parts.lanes.size(); ++lane) parts.source.pause(lane, shut);
+  set_pauses([&] { gate_shut = shut; });
   parts.metrics.worker(parts.spec.name).paused.set(shut ? 1 : 0);
   if (shut)
     log_error("a dependency is away: lanes pause, nothing counts as an attempt", {{"worker", parts.spec.name}, {"error", cause}});
@@ -97,12 +116,12 @@ void ConsumerLoop::State::gate_changed(bool shut, const std::string& cause) {
 }
 
 void ConsumerLoop::State::refuse(const std::string& why) {
-  {
-    std::lock_guard lock(mutex);
-    if (!refused.empty()) return;
-    refused = why;
-  }
-  for (std::size_t lane = 0; lane < parts.lanes.size(); ++lane) parts.source.pause(lane, true);
+  bool known = false;
+  set_pauses([&] {
+    known = !refused.empty();
+    if (!known) refused = why;
+  });
+  if (known) return;
   log_error("the claim is refused: this worker stops until an operator has acted and it is started again",
             {{"worker", parts.spec.name}, {"error", why}});
 }
@@ -221,7 +240,7 @@ void ConsumerLoop::State::work(std::size_t thread, std::stop_token stop) {
 // Returns false when this thread must end: stop, or a refused claim. What is left in `batch` was not worked on.
 bool ConsumerLoop::State::process(BatchEngine& engine, TransactionSource& transactions, Heartbeat& heart, std::size_t lane,
                                   std::vector<Message>& batch, std::stop_token stop) {
-  BatchLane batch_lane{&parts.lanes[lane].spec, metrics[lane], parts.lanes[lane].replay};
+  BatchLane batch_lane{&parts.lanes[lane].spec, metrics[lane], parts.lanes[lane].replay, parts.lanes[lane].twin};
   std::map<std::pair<std::string, int>, std::vector<Message>> by_origin;
   if (batch_lane.replay) {
     for (Message& message : batch) {
@@ -247,8 +266,9 @@ bool ConsumerLoop::State::process(BatchEngine& engine, TransactionSource& transa
       } catch (const TransactionConflict& e) {
         go_on = rest(inboxes.front(), std::chrono::milliseconds(50), stop);
       } catch (const ClaimRefused& e) {
-        if (batch_lane.replay) {
-          log_error("a replayed message cannot be claimed: it stays in its stream",
+        if (batch_lane.replay || batch_lane.twin) {
+          log_error(batch_lane.twin ? "what shadow sent cannot be claimed: it stays in its stream"
+                                    : "a replayed message cannot be claimed: it stays in its stream",
                     {{"worker", parts.spec.name}, {"stream", origin.stream}, {"error", e.what()}});
           for (Message& message : messages) parts.source.nak(message.reply, std::chrono::minutes(1));
           messages.clear();
@@ -282,6 +302,7 @@ ConsumerLoop::ConsumerLoop(Parts parts) : state_(std::make_unique<State>(std::mo
     --s.running;
     s.ended.notify_all();
   };
+  s.set_pauses([] {});
   s.running = s.inboxes.size() + 1;
   for (std::size_t i = 0; i < s.inboxes.size(); ++i)
     s.workers.emplace_back([&s, i, ending](std::stop_token stop) {
@@ -298,7 +319,7 @@ ConsumerLoop::~ConsumerLoop() { drain(Deadline::max()); }
 
 bool ConsumerLoop::drain(Deadline deadline) {
   State& s = *state_;
-  for (std::size_t lane = 0; lane < s.parts.lanes.size(); ++lane) s.parts.source.pause(lane, true);
+  s.set_pauses([&] { s.draining = true; });
   s.reader.request_stop();
   for (std::jthread& worker : s.workers) worker.request_stop();
   {
@@ -314,6 +335,15 @@ bool ConsumerLoop::drain(Deadline deadline) {
     log_warn("the broker did not confirm the last acknowledgements: what they settled comes again, and is found settled",
              {{"worker", s.parts.spec.name}});
   return true;
+}
+
+void ConsumerLoop::serve_twins(bool served) {
+  State& s = *state_;
+  {
+    std::lock_guard lock(s.mutex);
+    if (s.twins_served == served) return;
+  }
+  s.set_pauses([&] { s.twins_served = served; });
 }
 
 std::string ConsumerLoop::refusal() const {

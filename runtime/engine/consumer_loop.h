@@ -18,7 +18,11 @@ struct ConsumerLane {
   LaneSpec spec;
   Origin origin;        // of its stream; unused for a replay lane
   bool replay = false;  // messages carry their origin in headers; capped
+  bool twin = false;    // of a lane, on stream SHADOW; paused but while `serve_twins` says otherwise
 };
+
+// The lane that brings back what a worker in shadow sends to one of its own lanes: it runs behind all others.
+LaneSpec twin_of(LaneSpec lane);
 
 struct ConsumerOptions {
   BatchOptions batch;
@@ -51,6 +55,9 @@ class ConsumerLoop {
   // Stops fetching, lets running batches finish, hands back what was not begun, and waits up to 5 s until acks are out.
   // Returns false when the deadline passed before the batches ended: then end the process, redelivery is safe.
   bool drain(Deadline deadline);
+  // Whether twin lanes are read: while the worker is in shadow or canary. (What they deliver late does no harm: the claim
+  // knows better.)
+  void serve_twins(bool served);
   // Why the loop refuses to work (another incarnation, an unknown worker); empty while it works.
   std::string refusal() const;
 

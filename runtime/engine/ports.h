@@ -165,6 +165,7 @@ struct ClaimItem {
   std::string_view idempotency_key;  // empty: takes no mark (malformed, not addressed)
   std::int64_t version = 0;          // of the subject; 0: unknown, the event has no place in an order
   std::int64_t replay_plan = 0;      // 0: not a replay
+  std::int64_t shadow_period = 0;    // of what shadow sent: when
 };
 
 // What the ledger says about one event, for one of the two sets of tables.
@@ -212,11 +213,14 @@ struct Origin {
   int incarnation = 0;
 };
 
+// What a worker sends from shadow: into stream SHADOW, for itself only, in the shadow period that a header names.
+inline constexpr std::string_view kShadowStream = "SHADOW", kShadowPrefix = "shadow.", kShadowPeriodHeader = "Cutover-Shadow-Period";
+
 // A row for the outbox: a whole message, ready to leave.
 struct OutboxRow {
   std::string message_id;  // Nats-Msg-Id
   std::string event_id;    // of the envelope; empty for what is no event
-  std::string subject;     // without the prefix that shadow adds
+  std::string subject;     // without kShadowPrefix
   std::string key;         // Cutover-Key
   std::string payload;
   std::vector<std::pair<std::string, std::string>> headers;  // traceparent and the like
@@ -234,6 +238,8 @@ class BatchTransaction {
   // Must come first. Items in ascending sequence, each sequence once; what they point to outlives the transaction.
   // Throws ClaimRefused.
   virtual Claims claim(const Origin& origin, std::span<const ClaimItem> items) = 0;
+  // The same for what the worker itself sent from shadow: nothing of it is serving's.
+  virtual Claims claim_shadow(const Origin& origin, std::span<const ClaimItem> items) = 0;
   // Which tables and ledger everything below means from now on: serving (false, at first) or shadow (true).
   virtual void use_shadow(bool shadow) = 0;
   virtual std::unique_ptr<Rows> query(std::string_view sql, std::initializer_list<Param> parameters) = 0;

@@ -31,7 +31,10 @@ MetricBounds bounds_of(const HostOptions& options) {
   for (const std::string& name : options.workers) {
     auto& worker = bounds.workers.emplace_back();
     worker.worker = name;
-    for (const LaneSpec& lane : options.settings.worker(name).lanes) worker.lanes.push_back(lane.name);
+    for (const LaneSpec& lane : options.settings.worker(name).lanes) {
+      worker.lanes.push_back(lane.name);
+      worker.lanes.push_back(twin_of(lane).name);
+    }
     worker.lanes.push_back("replay");
   }
   return bounds;

@@ -16,6 +16,10 @@ namespace {
 constexpr std::chrono::seconds kRowEvery{10};
 constexpr std::chrono::milliseconds kConnectPause{250};
 
+constexpr std::string_view kInShadow = R"sql(
+SELECT FROM (SELECT o.mode FROM cutover.ownership o JOIN cutover.workers w USING (worker_id)
+             WHERE w.worker = $1::text ORDER BY o.epoch DESC LIMIT 1) o WHERE o.mode IN ('shadow', 'canary'))sql";
+
 constexpr std::chrono::seconds kStatementLimit{5};  // a hanging database must not hold up the drain
 
 postgres::ConnectionOptions control_options(const Settings& settings, const std::string& instance) {
@@ -104,7 +108,8 @@ ON CONFLICT (instance, worker_id) DO UPDATE SET ready = excluded.ready, detail =
 void Registration::beat(const std::vector<std::unique_ptr<WorkerProcess>>& workers) {
   try {
     if (!connection_.connected()) connect();
-    connection_.run("SELECT 1");
+    for (const auto& worker : workers)
+      worker->set_shadow(connection_.run(kInShadow, {std::string_view(worker->name())})->size() > 0);
     health_.set_check("postgres", true, "connected");
     health_.set_check("schema", true, "new enough");
   } catch (const std::exception& e) {

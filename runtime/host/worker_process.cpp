@@ -128,20 +128,25 @@ void WorkerProcess::start(Deadline deadline) {
   std::map<std::string, Instant> created;
   std::vector<LaneSpec> specs = parts_.spec.lanes;
   specs.push_back(replay_lane(parts_.spec.name));
+  const std::size_t live = specs.size();
+  for (const LaneSpec& lane : parts_.spec.lanes) specs.push_back(twin_of(lane));
   for (LaneSpec& spec : specs) {
     spec.batch_max = std::min<std::size_t>(spec.batch_max, settings.run.batch_max);
     ConsumerLane& lane = lanes_.emplace_back();
     lane.spec = spec;
     lane.replay = spec.name == "replay";
+    lane.twin = lanes_.size() > live;
     if (!created.contains(spec.stream)) created[spec.stream] = stream_created(spec.stream, deadline);
     lane.origin = {spec.stream, lane.replay ? 0 : parts_.registration.incarnation(spec.stream, created[spec.stream])};
   }
   PullOptions pull;
+  pull.prefetch_bytes = pull.prefetch_bytes / live * specs.size();  // twins take nothing from the others
   pull.stream_created = created;
   pull.notice = [this](std::size_t lane, const std::string& what) {
     log_warn(what, {{"worker", name()}, {"lane", lanes_[lane].spec.name}});
   };
   source_ = std::make_unique<PullSource>(connection_, parts_.spec.name, specs, pull);
+  for (std::size_t twin = live; twin < lanes_.size(); ++twin) source_->pause(twin, true);
   try {
     source_->prepare(deadline);
   } catch (const BrokerError& e) {
@@ -256,6 +261,11 @@ void WorkerProcess::run_watch(std::stop_token stop) {
   }
 }
 
+void WorkerProcess::set_shadow(bool shadow) {
+  shadow_ = shadow;
+  loop_->serve_twins(shadow);
+}
+
 bool WorkerProcess::drain(Deadline deadline) {
   for (std::jthread& chore : chores_) chore.request_stop();
   bool drained = loop_->drain(deadline);
@@ -280,14 +290,16 @@ WorkerProcess::Report WorkerProcess::report() const {
     m.pending.set(static_cast<double>(state.pending));
     m.ack_pending.set(static_cast<double>(state.ack_pending));
     bool up = state.condition == LaneState::Condition::running;
+    const bool unused = lanes_[i].twin && !shadow_;  // what still lies there has no effect
     m.up.set(up ? 1 : 0);
-    if (!up && report.lane_trouble.empty()) report.lane_trouble = lanes_[i].spec.name + ": " + state.detail;
-    detail["lanes"][lanes_[i].spec.name] = {{"condition", name_of(state.condition)}, {"detail", state.detail},
+    if (!up && !unused && report.lane_trouble.empty()) report.lane_trouble = lanes_[i].spec.name + ": " + state.detail;
+    detail[lanes_[i].twin ? "twins" : "lanes"][lanes_[i].spec.name] = {{"condition", name_of(state.condition)}, {"detail", state.detail},
                                             {"pending", state.pending}, {"ack_pending", state.ack_pending},
                                             {"stream", lanes_[i].spec.stream}};
     if (lanes_[i].replay) continue;
     const std::pair<std::string, int> place{lanes_[i].origin.stream, lanes_[i].origin.incarnation};
-    (up && state.pending == 0 ? idle : busy).insert(place);
+    (unused || (up && state.pending == 0) ? idle : busy).insert(place);
+    if (unused) continue;
     bool done = up && state.pending == 0 && state.ack_pending == 0;
     std::int64_t first = done ? std::numeric_limits<std::int64_t>::max() : up ? static_cast<std::int64_t>(state.ack_floor) + 1 : 0;
     auto [lowest, is_new] = below.emplace(place, first);

@@ -74,6 +74,8 @@ class WorkerProcess {
   void start(Deadline deadline);
   bool drain(Deadline deadline);
   Report report() const;
+  // Whether the worker is in shadow or canary: then it reads what it sends from there.
+  void set_shadow(bool shadow);
   const std::string& name() const { return parts_.spec.name; }
 
  private:
@@ -86,6 +88,7 @@ class WorkerProcess {
   Parts parts_;
   Connection connection_;
   std::vector<ConsumerLane> lanes_;
+  bool shadow_ = false;
   std::unique_ptr<PullSource> source_;
   std::unique_ptr<ConsumerLoop> loop_;
   std::vector<std::jthread> chores_;

@@ -16,6 +16,10 @@ constexpr std::string_view kClaim = R"sql(
 SELECT serving, shadow FROM cutover.claim($1::text, 'worker', $2::text, $3::text, $4::bigint::integer,
   $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[]))sql";
 
+constexpr std::string_view kClaimShadow = R"sql(
+SELECT cutover.claim_shadow($1::text, $2::text, $3::bigint::integer, $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+  $9::bigint[]))sql";
+
 constexpr std::string_view kSettle = R"sql(
 SELECT cutover.settle($1::text, $2::text, $3::text, $4::bigint::integer, $5::bigint[], $6::text[], $7::text[], $8::text[],
   $9::bigint[], $10::bigint[], $11::text))sql";
@@ -129,7 +133,8 @@ void PgBatchTransaction::begin() {
   connection_.queue("BEGIN ISOLATION LEVEL READ COMMITTED");
 }
 
-Claims PgBatchTransaction::claim(const Origin& origin, std::span<const ClaimItem> items) {
+// The columns of a claim, which settle needs again.
+void PgBatchTransaction::begin_claim(const Origin& origin, std::span<const ClaimItem> items) {
   begin();
   origin_ = origin;
   std::size_t mark_bytes = 0;
@@ -148,6 +153,10 @@ Claims PgBatchTransaction::claim(const Origin& origin, std::span<const ClaimItem
     bool marked = mark_text_.size() > start;
     marks_.push_back(marked ? std::string_view(mark_text_).substr(start) : std::string_view());
   }
+}
+
+Claims PgBatchTransaction::claim(const Origin& origin, std::span<const ClaimItem> items) {
+  begin_claim(origin, items);
   auto rows = connection_.run(
       kClaim, {std::string_view(identity_.worker), std::string_view(identity_.instance), std::string_view(origin_.stream),
                std::int64_t{origin_.incarnation}, std::span<const std::int64_t>(sequences_),
@@ -155,6 +164,26 @@ Claims PgBatchTransaction::claim(const Origin& origin, std::span<const ClaimItem
                std::span<const std::string_view>(marks_), std::span<const std::int64_t>(versions_),
                std::span<const std::int64_t>(plans_)});
   return {to_claims(rows->text(0, 0)), to_claims(rows->text(0, 1))};
+}
+
+Claims PgBatchTransaction::claim_shadow(const Origin& origin, std::span<const ClaimItem> items) {
+  begin_claim(origin, items);
+  std::vector<std::int64_t> periods;
+  for (const ClaimItem& item : items) periods.push_back(item.shadow_period);
+  auto rows = connection_.run(
+      kClaimShadow, {std::string_view(identity_.worker), std::string_view(origin_.stream), std::int64_t{origin_.incarnation},
+                     std::span<const std::int64_t>(sequences_), std::span<const std::string_view>(event_ids_),
+                     std::span<const std::string_view>(keys_), std::span<const std::string_view>(marks_),
+                     std::span<const std::int64_t>(versions_), std::span<const std::int64_t>(periods)});
+  return {std::vector<Claim>(items.size(), Claim::none), to_claims(rows->text(0, 0))};
+}
+
+// The claim's lock keeps it as it is until the commit.
+const std::string& PgBatchTransaction::shadow_period() {
+  if (shadow_period_.empty())
+    shadow_period_ = connection_.run("SELECT cutover.shadow_period(worker_id)::text FROM cutover.workers WHERE worker = $1::text",
+                                     {std::string_view(identity_.worker)})->text(0, 0);
+  return shadow_period_;
 }
 
 void PgBatchTransaction::use_shadow(bool shadow) {
@@ -176,8 +205,11 @@ void PgBatchTransaction::execute(std::string_view sql, std::initializer_list<Par
 void PgBatchTransaction::enqueue(OutboxRow row) {
   begin();
   if (shadow_) {
-    row.subject.insert(0, "shadow.");
+    row.subject.insert(0, kShadowPrefix);
     if (!row.timer_key.empty()) row.timer_key.insert(0, "shadow:");
+    row.headers.emplace_back("Cutover-For", identity_.worker);
+    row.headers.emplace_back(kShadowPeriodHeader, shadow_period());
+    row.priority = 9;
   }
   outgoing_ = true;
   outbox_.push_back(std::move(row));

@@ -25,6 +25,7 @@ class PgBatchTransaction final : public BatchTransaction {
   ~PgBatchTransaction() override;
 
   Claims claim(const Origin& origin, std::span<const ClaimItem> items) override;
+  Claims claim_shadow(const Origin& origin, std::span<const ClaimItem> items) override;
   void use_shadow(bool shadow) override;
   std::unique_ptr<Rows> query(std::string_view sql, std::initializer_list<Param> parameters) override;
   void execute(std::string_view sql, std::initializer_list<Param> parameters) override;
@@ -39,7 +40,9 @@ class PgBatchTransaction final : public BatchTransaction {
 
  private:
   void begin();
+  void begin_claim(const Origin& origin, std::span<const ClaimItem> items);
   void flush_outbox();
+  const std::string& shadow_period();
 
   Connection& connection_;
   const Identity& identity_;
@@ -49,6 +52,7 @@ class PgBatchTransaction final : public BatchTransaction {
   bool shadow_ = false;
   bool outgoing_ = false;
   Origin origin_;
+  std::string shadow_period_;  // empty until it is needed
   std::vector<std::int64_t> sequences_, versions_, plans_;
   std::vector<std::string_view> event_ids_, keys_, marks_;
   std::string mark_text_;  // what marks_ point into: tenant, U+001F, idempotency key of each

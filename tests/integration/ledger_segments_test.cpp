@@ -2,6 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "fixtures/ledger_session.h"
+#include "runtime/engine/ports.h"
 #include "runtime/policy/segments.h"
 
 using namespace cutover;
@@ -53,6 +54,49 @@ TEST_CASE("without a segment every event of a worker that leaves a monolith is t
   CHECK(owned.look(worker, events(1, 3)).serving == "sss");
   CHECK(owned.look(worker, events(1, 3)).shadow == "---");
   CHECK(owned.look(monolith, events(1, 3)).serving == "aaa");
+}
+
+TEST_CASE("what shadow sent is claimed for shadow only, in the period that it was sent in", "[ledger]") {
+  Owned owned;
+  owned.db.query("SELECT cutover.stream_incarnation('SHADOW', '2026-01-01T00:00:00Z')");
+  // A new life of SHADOW needs nobody.
+  CHECK(owned.db.value("SELECT cutover.stream_incarnation('SHADOW', '2026-01-02T00:00:00Z')") == "2");
+  CHECK(owned.db.value("SELECT cutover.stream_incarnation('SHADOW', '2026-01-02T00:00:00Z')") == "2");
+  LedgerSession worker(owned.db, kWorker), monolith(owned.db, kWorker, "monolith");
+  const std::vector<LedgerEvent> sent = events(11, 13);
+  const auto answer = [&](const std::string& periods, int claims = 1) {
+    std::string said;
+    worker.begin();
+    for (int i = 0; i < claims; ++i) said = worker.claim_shadow("SHADOW", 2, sent, periods);
+    worker.rollback();
+    return said;
+  };
+  CHECK(answer("{0,1,2}") == "---");
+  owned.segment(1, 3, "shadow");
+  CHECK(answer("{0,1,2}") == "-a-");
+  owned.segment(2, 5, "canary");
+  CHECK(answer("{1,1,2}") == "aa-");
+  CHECK(answer("{1,1,1}", 2) == "ddd");  // the first claim took the marks
+  owned.segment(3, 7, "worker");
+  CHECK(answer("{1,1,2}") == "---");
+  owned.segment(4, 9, "shadow");
+  CHECK(answer("{1,4,3}") == "-a-");
+  // Nor is what an earlier period left in the streams.
+  CHECK(owned.look(worker, events(1, 10)).shadow == "--------aa");
+  CHECK(owned.look(worker, events(1, 10)).serving == "ssssssaass");
+
+  // Marks and places of shadow; serving's know nothing of them.
+  worker.begin();
+  CHECK(worker.claim_shadow("SHADOW", 2, sent, "{4,4,4}") == "aaa");
+  worker.settle("aaa", true);
+  worker.commit();
+  CHECK(answer("{4,4,4}") == "===");
+  CHECK(owned.db.value("SELECT string_agg(side::text || class::text, ' ') FROM cutover.settlements") == "sa");
+  CHECK(owned.look(monolith, sent).serving == "aaa");
+  CHECK(owned.look(worker, sent).shadow == "ddd");  // the same keys, by a live lane
+  worker.begin("REPEATABLE READ");
+  CHECK_THROWS_AS(worker.claim_shadow("SHADOW", 2, sent, "{4,4,4}"), ClaimRefused);
+  worker.rollback();
 }
 
 TEST_CASE("each mode gives every event to one side", "[ledger]") {
