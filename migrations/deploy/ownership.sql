@@ -46,6 +46,14 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON cutover.operat
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON cutover.ownership
   FOR EACH STATEMENT EXECUTE FUNCTION cutover.refuse_change();
 
+CREATE FUNCTION cutover.require_read_committed() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'a change of ownership needs READ COMMITTED, the transaction is %', upper(current_setting('transaction_isolation'))
+      USING ERRCODE = 'CU003', HINT = 'Above it the snapshot is older than the lock, and what was settled meanwhile would be missed.';
+  END IF;
+END $$;
+
 -- The worker's number, when this transaction may change who owns its events: READ COMMITTED, and the worker's exclusive lock
 -- is held: SELECT pg_advisory_xact_lock(cutover.lock_class_worker(), worker_id), in a statement before.
 -- Errors: CU001 unknown worker, CU003 wrong isolation level, CU005 the lock is not held.
@@ -54,10 +62,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_worker_id smallint;
 BEGIN
-  IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE EXCEPTION 'a change of ownership needs READ COMMITTED, the transaction is %', upper(current_setting('transaction_isolation'))
-      USING ERRCODE = 'CU003', HINT = 'Above it the snapshot is older than the lock, and what was settled meanwhile would be missed.';
-  END IF;
+  PERFORM cutover.require_read_committed();
   SELECT worker_id INTO v_worker_id FROM cutover.workers WHERE worker = p_worker;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'unknown worker %', quote_nullable(p_worker) USING ERRCODE = 'CU001', HINT = 'Register it: cutover.register_worker(name).';
@@ -330,10 +335,7 @@ DECLARE
   v_incarnation integer;
   v_created_at timestamptz;
 BEGIN
-  IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE EXCEPTION 'a change of ownership needs READ COMMITTED, the transaction is %', upper(current_setting('transaction_isolation'))
-      USING ERRCODE = 'CU003', HINT = 'Above it the snapshot is older than the lock, and what was settled meanwhile would be missed.';
-  END IF;
+  PERFORM cutover.require_read_committed();
   PERFORM pg_advisory_xact_lock(cutover.lock_class_worker(), w.worker_id) FROM (SELECT worker_id FROM cutover.workers ORDER BY worker_id) w;
   SELECT stream_id, incarnation, created_at INTO v_old_id, v_incarnation, v_created_at
   FROM cutover.streams WHERE stream = p_stream ORDER BY incarnation DESC LIMIT 1;

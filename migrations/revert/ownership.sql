@@ -9,7 +9,8 @@ DROP FUNCTION cutover.log_operation(text, text, text, jsonb, text, text[], text,
   cutover.seize_replays(text, bigint), cutover.seize(text, bigint, text, integer, bigint[], text[], text[], text[], jsonb[], bytea[]),
   cutover.append_segments(text, text, numeric, text, text, text[], integer[], bigint[]),
   cutover.unsettled(text, text, integer, bigint, bigint), cutover.highest_seen(text, text, integer),
-  cutover.owned_by_worker(smallint, integer, bigint, text, bigint), cutover.locked_worker(text), cutover.refuse_change();
+  cutover.owned_by_worker(smallint, integer, bigint, text, bigint), cutover.locked_worker(text), cutover.require_read_committed(),
+  cutover.refuse_change();
 REVOKE EXECUTE ON FUNCTION cutover.note_settled_below(text, text, text, integer, bigint) FROM cutover_operator;
 CREATE OR REPLACE FUNCTION cutover.schema_version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 7';
 COMMIT;
