@@ -154,6 +154,7 @@ class World {
   void check_stranded();
   void back_to(Instance& instance, Instance::Phase phase);
   void take_back_events(std::int64_t epoch);
+  static Packet event_of(const LetterRow& row);
   std::vector<LetterRow> letters(const std::string& state);
   std::optional<LetterRow> letter(int number, const std::string& state);
   void run_dry();

@@ -106,6 +106,17 @@ bool World::start_incarnation() {
   return true;
 }
 
+// What a letter is published as again; the subject and the message id are its publisher's.
+Packet World::event_of(const LetterRow& row) {
+  Packet packet;
+  packet.event_id = row.event_id;
+  packet.key = row.key;
+  packet.aggregate = row.aggregate;
+  packet.version = row.version;
+  packet.body = row.body;
+  return packet;
+}
+
 std::vector<World::LetterRow> World::letters(const std::string& state) {
   auto rows = run(R"sql(
 SELECT d.letter_id, d.sequence, s.incarnation, d.state, convert_from(d.payload, 'UTF8'), d.event_hash FROM cutover.dead_letters d
@@ -150,12 +161,7 @@ bool World::replay(int number, bool edit) {
     const std::string payload = row->event_id + "|" + row->key + "|" + row->aggregate + "|" + std::to_string(row->version) + "|" + row->body;
     run("UPDATE cutover.dead_letters SET state = 'replaying', plan_id = $2::bigint, payload = convert_to($3::text, 'UTF8') WHERE letter_id = $1::bigint",
         {row->id, ++plans_, std::string_view(payload)});
-    Packet packet;
-    packet.event_id = row->event_id;
-    packet.key = row->key;
-    packet.aggregate = row->aggregate;
-    packet.version = row->version;
-    packet.body = row->body;
+    Packet packet = event_of(*row);
     packet.plan = plans_;
     packet.origin_sequence = row->sequence;
     packet.origin_incarnation = row->incarnation;
@@ -174,12 +180,7 @@ bool World::hand_over(int number) {
     run("SELECT cutover.free_marks(ARRAY[$1::bigint])", {row->id});
     run("INSERT INTO cutover.copies (stream, published_at) SELECT $2::text, published_at FROM cutover.dead_letters WHERE letter_id = $1::bigint",
         {row->id, std::string_view(stream_)});
-    Packet packet;
-    packet.event_id = row->event_id;
-    packet.key = row->key;
-    packet.aggregate = row->aggregate;
-    packet.version = row->version;
-    packet.body = row->body;
+    Packet packet = event_of(*row);
     packet.addressed = true;
     packet.message_id = "handed over:" + std::to_string(++plans_) + ":" + std::to_string(row->sequence);
     packet.subject = "in." + row->aggregate;
