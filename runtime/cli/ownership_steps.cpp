@@ -240,20 +240,24 @@ class Run {
           *database_, *broker_, h, [this](milliseconds time) { return interrupt_.wait(time); }, also);
     } catch (const postgres::LockBusy& busy) {
       throw CommandError(
-          fmt::format(
-              "{}; nothing was changed. Do: wait for it, or run the same command with --terminate-blockers.",
-              busy.what()),
+          fmt::format("{}; {}. Do: wait for it, or run the same command with --terminate-blockers.", busy.what(),
+                      unchanged()),
           kDifferent);
     } catch (const HandoverRefused& refused) {
-      throw CommandError(fmt::format("{}. Nothing was changed.", refused.what()), kDifferent);
+      throw CommandError(fmt::format("{} ({})", refused.what(), unchanged()), kDifferent);
     } catch (const ClaimRefused& refused) {
-      throw CommandError(fmt::format("{}; nothing was changed.", refused.what()), kDifferent);
+      throw CommandError(fmt::format("{}; {}.", refused.what(), unchanged()), kDifferent);
     }
     report_.segments = result.segments;
     report_.warnings = result.warnings;
     report_.held_milliseconds = static_cast<double>(result.held.count()) / 1'000;
     for (const auto& blocker : result.terminated) report_.terminated.push_back(postgres::to_text(blocker));
     if (options_.seize) report_.more = {{"seized", seized.events}, {"seized_replays", seized.replays}};
+  }
+
+  // After a flip that failed.
+  std::string unchanged() const {
+    return needs_seeding() ? "nothing was changed, but the shadow tables are empty now" : "nothing was changed";
   }
 
   std::vector<Backlog> read_waiting() {
