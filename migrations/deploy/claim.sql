@@ -305,12 +305,20 @@ BEGIN
   ON CONFLICT (worker_id, stream_id, sequence, shadow) DO UPDATE
     SET event_hash = excluded.event_hash, key = excluded.key, version = excluded.version, since = excluded.since
     WHERE t.event_hash <> excluded.event_hash;
-  -- A gap: it waited long enough, and whoever reports about this stream had everything below it behind him after it came.
+  -- A gap: it waited long enough, and whoever reports about this stream had everything below it behind him after it came. A side
+  -- that owns nothing any more needs not go on reporting: it is enough that it had all below the boundary behind it once.
   FOR v_item IN
     SELECT o FROM unnest(v_wait) o
     CROSS JOIN (SELECT now() - w.gap_limit AS since FROM cutover.workers w WHERE w.worker_id = p_worker_id) enough
     CROSS JOIN (SELECT min(f.settled_below) AS settled_below, min(f.at) AS at FROM cutover.floors f
-                WHERE f.worker_id = p_worker_id AND f.stream_id = p_stream_id AND f.at > now() - interval '7 days') f
+                LEFT JOIN LATERAL (
+                  SELECT n.from_sequence, n.at FROM cutover.ownership n
+                  WHERE n.worker_id = f.worker_id AND n.stream_id = f.stream_id AND n.epoch > coalesce((
+                    SELECT max(e.epoch) FROM cutover.ownership e WHERE e.worker_id = f.worker_id AND e.stream_id = f.stream_id
+                      AND CASE f.side WHEN 'w' THEN e.mode IN ('worker', 'canary') ELSE e.mode <> 'worker' END), 0)
+                  ORDER BY n.epoch LIMIT 1) away ON true
+                WHERE f.worker_id = p_worker_id AND f.stream_id = p_stream_id AND f.at > now() - interval '7 days'
+                  AND NOT coalesce(f.settled_below >= away.from_sequence AND f.at >= away.at, false)) f
     WHERE (SELECT t.since <= enough.since AND f.settled_below >= t.sequence AND f.at >= t.since FROM cutover.waiting t
            WHERE t.worker_id = p_worker_id AND t.stream_id = p_stream_id AND t.sequence = p_sequences[o] AND t.shadow = p_shadow)
   LOOP

@@ -230,6 +230,11 @@ class Run {
                  const auto& segments) -> std::map<std::string, std::uint64_t> {
         top_up(database, *broker_, spec_, backlog, steady_clock::now() + std::chrono::seconds(10));
         seized = seize(database, options_.worker, segments.front().epoch, backlog);
+        // The worker need not come back to say that nothing is left below: what waits for an earlier version can be judged.
+        for (const auto& s : segments)
+          database.run("SELECT cutover.note_settled_below($1::text, 'worker', $2::text, $3::bigint::integer, $4::bigint)",
+                       {std::string_view(options_.worker), std::string_view(s.stream), std::int64_t{s.incarnation},
+                        static_cast<std::int64_t>(s.from_sequence)});
         return {{"seized", seized.events}, {"seized_replays", seized.replays}};
       };
     }

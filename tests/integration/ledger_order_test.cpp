@@ -89,6 +89,50 @@ TEST_CASE("both sides keep one order across a boundary", "[ledger]") {
   CHECK(o.worker.work("S", 1, {version(1, 1), version(2, 2)}) == "=a");
 }
 
+TEST_CASE("a side that owns nothing any more is asked once, below the boundary, before a gap is declared", "[ledger]") {
+  Ordered o;
+  const auto floor = [&](const std::string& side, std::int64_t below, const std::string& at) {
+    o.db.query("SELECT cutover.note_settled_below('dispute-processor', $1, 'S', 1, $2::bigint)", {side, std::to_string(below)});
+    o.db.query("UPDATE cutover.floors SET at = now() + $2::interval WHERE side = left($1, 1)::\"char\"", {side, at});
+  };
+  int epoch = 0;
+  const auto segment = [&](std::int64_t from, const std::string& mode, const std::string& at) {
+    o.db.query("INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, actor, reason, at) "
+               "SELECT worker_id, $1::bigint, stream_id, $2::bigint, $3, 'test', 'test', now() + $4::interval FROM cutover.workers, cutover.streams "
+               "WHERE worker = 'dispute-processor' AND stream = 'S'",
+               {std::to_string(++epoch), std::to_string(from), mode, at});
+  };
+  LedgerSession monolith(o.db, "dispute-processor", "monolith");
+  const auto claim = [&] {
+    monolith.begin();
+    const std::string answer = monolith.claim("S", 1, {version(20, 2)}).serving;
+    monolith.rollback();
+    return answer;
+  };
+  segment(1, "worker", "-3 h");
+  segment(10, "monolith", "-2 h");
+  CHECK(monolith.work("S", 1, {version(20, 2)}) == "w");
+  o.db.query("UPDATE cutover.waiting SET since = now() - interval '11 min'");
+  floor("monolith", 30, "0 s");
+  CHECK(claim() == "g");               // the worker never said anything
+  floor("worker", 9, "-1 h");          // it died over sequence 9
+  CHECK(claim() == "w");
+  floor("worker", 9'000'000, "-150 min");  // it was through with what there was then
+  CHECK(claim() == "w");
+  floor("worker", 10, "-2 h");         // as a seize says, in the transaction of the segment
+  CHECK(claim() == "g");
+  segment(25, "shadow", "-90 min");    // still none of its own
+  CHECK(claim() == "g");
+  segment(26, "canary", "-80 min");
+  CHECK(claim() == "w");
+  segment(27, "monolith", "-70 min");
+  CHECK(claim() == "w");
+  floor("worker", 27, "-60 min");
+  CHECK(claim() == "g");
+  floor("monolith", 15, "0 s");        // the present owner is asked as ever
+  CHECK(claim() == "w");
+}
+
 TEST_CASE("an event becomes a gap when all below it is settled and the limit passed", "[ledger]") {
   Ordered o;
   auto floor = [&](const std::string& side, std::int64_t below) {
