@@ -60,8 +60,11 @@ const (
 	processTimeout = 5 * time.Minute // an import of a million contacts is one event
 )
 
-// Prepare looks the streams up and makes the durables that are not there; call it before Run.
+// Prepare makes the worker known, looks the streams up and makes the durables that are not there; call it before Run.
 func (c *Consumer) Prepare(ctx context.Context) error {
+	if err := c.Gate.Register(ctx, c.Database); err != nil {
+		return err
+	}
 	c.streams = map[string]stream{}
 	for _, lane := range c.Lanes {
 		if err := c.prepare(ctx, lane); err != nil {

@@ -42,6 +42,15 @@ type Gate struct {
 	Instance string          // this process
 	Build    string          // of this process
 	Events   map[string]bool // names of the events that are handled; others are not addressed to us
+	Ordered  bool            // the events of one subject are applied in the order of its versions
+}
+
+// Register makes the worker known, should it not be: its events are the monolith's then.
+func (g *Gate) Register(ctx context.Context, database *pgxpool.Pool) error {
+	if _, err := database.Exec(ctx, "SELECT cutover.register_worker($1, $2, 'monolith')", g.Worker, g.Ordered); err != nil {
+		return fmt.Errorf("cutover's tables cannot be used (scripts/migrate makes them): %w", err)
+	}
+	return nil
 }
 
 // Incarnation returns which life of a stream the broker's creation time stands for. A stream that was deleted and made

@@ -25,8 +25,8 @@ type Heart struct {
 // NewHeart makes the gates' workers known, should they not be: their events are the monolith's then.
 func NewHeart(ctx context.Context, database *pgxpool.Pool, gates ...*Gate) (*Heart, error) {
 	for _, gate := range gates {
-		if _, err := database.Exec(ctx, "SELECT cutover.register_worker($1, false, 'monolith')", gate.Worker); err != nil {
-			return nil, fmt.Errorf("cutover's tables cannot be used (scripts/migrate makes them): %w", err)
+		if err := gate.Register(ctx, database); err != nil {
+			return nil, err
 		}
 	}
 	return &Heart{gates: gates, database: database}, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v4"
 )
@@ -16,6 +17,9 @@ type OutboxRow struct {
 	Payload     []byte
 	Traceparent string // empty for none
 	EventID     string
+	Priority    int       // 1 leaves first, 9 last; 0: the usual 5
+	AvailableAt time.Time // a timer: it leaves then; zero: at once
+	TimerKey    string    // of a timer that can be cancelled, or replaced by one with the same key
 }
 
 // NewOutboxRow wraps an event: its subject is its name, its key the subject's id.
@@ -35,20 +39,38 @@ func WriteOutbox(ctx context.Context, tx pgx.Tx, rows []OutboxRow) error {
 	}
 	messageIDs, subjects, keys := make([]string, len(rows)), make([]string, len(rows)), make([]string, len(rows))
 	payloads, traces, eventIDs := make([][]byte, len(rows)), make([]string, len(rows)), make([]string, len(rows))
+	priorities, timers, available := make([]int64, len(rows)), make([]string, len(rows)), make([]*time.Time, len(rows))
 	for i, row := range rows {
 		messageIDs[i], subjects[i], keys[i] = row.MessageID, row.Subject, row.Key
 		payloads[i], traces[i], eventIDs[i] = row.Payload, row.Traceparent, row.EventID
+		priorities[i], timers[i] = int64(row.Priority), row.TimerKey
+		if !row.AvailableAt.IsZero() {
+			available[i] = &rows[i].AvailableAt
+		}
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO cutover.outbox (message_id, subject, key, payload, headers, event_id)
+		INSERT INTO cutover.outbox (message_id, subject, key, payload, headers, event_id, priority, available_at, timer_key)
 		SELECT u.message_id, u.subject, u.key, u.payload,
 		       CASE WHEN u.traceparent <> '' THEN jsonb_build_object('traceparent', u.traceparent) END,
-		       nullif(u.event_id, '')
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[])
-		     WITH ORDINALITY u (message_id, subject, key, payload, traceparent, event_id, ord)
-		ORDER BY u.ord`,
-		messageIDs, subjects, keys, payloads, traces, eventIDs)
+		       nullif(u.event_id, ''), coalesce(nullif(u.priority, 0), 5), u.available_at, nullif(u.timer_key, '')
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::bigint[], $8::timestamptz[],
+		            $9::text[])
+		     WITH ORDINALITY u (message_id, subject, key, payload, traceparent, event_id, priority, available_at, timer_key, ord)
+		ORDER BY u.ord
+		ON CONFLICT (timer_key) WHERE published_at IS NULL AND timer_key IS NOT NULL DO UPDATE
+		  SET (message_id, subject, key, payload, headers, event_id, priority, available_at, created_at, attempts, error) =
+		      (excluded.message_id, excluded.subject, excluded.key, excluded.payload, excluded.headers, excluded.event_id,
+		       excluded.priority, excluded.available_at, excluded.created_at, 0, NULL)`,
+		messageIDs, subjects, keys, payloads, traces, eventIDs, priorities, available, timers)
 	if err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	return nil
+}
+
+// CancelTimers takes back the timers with these keys that have not left.
+func CancelTimers(ctx context.Context, tx pgx.Tx, keys []string) error {
+	if _, err := tx.Exec(ctx, "DELETE FROM cutover.outbox WHERE timer_key = ANY ($1) AND published_at IS NULL", keys); err != nil {
 		return fmt.Errorf("outbox: %w", err)
 	}
 	return nil
