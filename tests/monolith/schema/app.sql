@@ -88,6 +88,12 @@ CREATE TABLE IF NOT EXISTS app.trust_incidents (
   cleared_at   timestamptz
 );
 
+-- What the monolith answered already: requests to change a channel, cases that were resolved.
+CREATE TABLE IF NOT EXISTS app.answered (
+  work text PRIMARY KEY,  -- tenant scope, unit separator, idempotency key
+  at   timestamptz NOT NULL DEFAULT now()
+);
+
 -- The workers rely on these.
 CREATE INDEX IF NOT EXISTS contacts_owner ON app.contacts (owner_id);
 CREATE INDEX IF NOT EXISTS contacts_target ON app.contacts (target_id);

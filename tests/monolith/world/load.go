@@ -17,7 +17,7 @@ type Counts map[string]int64
 func Load(ctx context.Context, tx pgx.Tx, w World, replace bool) (Counts, error) {
 	if replace {
 		if _, err := tx.Exec(ctx, `TRUNCATE app.principals, app.profiles, app.channels, app.contacts, app.circles,
-			app.circle_members, app.cases, app.trust_incidents`); err != nil {
+			app.circle_members, app.cases, app.trust_incidents, app.answered`); err != nil {
 			return nil, err
 		}
 	}
