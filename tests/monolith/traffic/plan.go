@@ -16,6 +16,10 @@ func (t *Traffic) plan(n int) []step {
 	var steps []step
 	planned := make([]*changes, len(t.kinds))
 	for i := 0; i < n; i++ {
+		if t.settings.Cases > 0 && t.random.Chance(t.settings.Cases) {
+			steps = append(steps, t.planAboutCase())
+			continue
+		}
 		switch roll := t.random.Intn(1000); {
 		case roll < importsOf1000:
 			steps = append(steps, t.planImport(anyPrincipal(t), 5+t.random.Intn(t.settings.ImportSize)))
@@ -31,7 +35,17 @@ func (t *Traffic) plan(n int) []step {
 			planned[at].add()
 		}
 	}
+	if t.settings.Scores {
+		steps = append(steps, recompute{})
+	}
 	return steps
+}
+
+func (t *Traffic) planAboutCase() step {
+	if t.random.Chance(0.4) {
+		return t.planFollowUp()
+	}
+	return t.planCase()
 }
 
 // changes are those of one kind in one transaction.

@@ -17,9 +17,14 @@ import (
 // Settings of a stream of changes.
 type Settings struct {
 	Seed       int64
-	ImportSize int     // contacts of an ordinary import, at most
-	Duplicates float64 // share of events that the producer writes twice: same idempotency key, another event id
-	Malformed  float64 // for each event, the probability of a broken one besides
+	ImportSize int           // contacts of an ordinary import, at most
+	Duplicates float64       // share of events that the producer writes twice: same idempotency key, another event id
+	Malformed  float64       // for each event, the probability of a broken one besides
+	Scores     bool          // changes that only scores depend on as well, and requests to compute them
+	Cases      float64       // share of the changes that are about ownership and trust cases
+	OldCases   float64       // share of the cases that were opened up to 12 days ago
+	Ahead      time.Duration // cases and what follows them are that far in the future, where no timer gets in between
+	Poisoned   float64       // share of the cases that lack evidence: dead letters
 }
 
 // Traffic makes changes. It remembers what rows there are; one goroutine uses it.
@@ -38,6 +43,9 @@ type Traffic struct {
 	tombstoned pool
 	contested  pool
 	restricted pool
+	uncleared  pool // incidents
+	cases      pool // that were opened by this traffic
+	caseTimes  map[int64]time.Time
 	byState    map[string]*pool
 	late       []gate.OutboxRow // duplicates, written with a later transaction
 	Tally      Tally
@@ -49,6 +57,7 @@ type Tally struct {
 	ByKind       map[string]int `json:"by_kind"`
 	Duplicates   int            `json:"duplicates"`
 	Malformed    int            `json:"malformed"`
+	Poisoned     int            `json:"poisoned,omitempty"` // of the events
 	Transactions int            `json:"transactions"`
 }
 
@@ -63,7 +72,10 @@ var errNothingChanges = errors.New("the world is too small: no row is in a state
 // Open looks at the world in the database.
 func Open(ctx context.Context, database *pgxpool.Pool, settings Settings) (*Traffic, error) {
 	t := &Traffic{settings: settings, seed: settings.Seed, random: world.NewRandom(settings.Seed, 1_000_003),
-		database: database, kinds: kinds(), byState: map[string]*pool{}, Tally: Tally{ByKind: map[string]int{}}}
+		database: database, kinds: kinds(), byState: map[string]*pool{}, caseTimes: map[int64]time.Time{}, Tally: Tally{ByKind: map[string]int{}}}
+	if settings.Scores {
+		t.kinds = append(t.kinds, scoreKinds()...)
+	}
 	for _, k := range t.kinds {
 		t.weights = append(t.weights, k.weight)
 	}
@@ -97,6 +109,8 @@ func (t *Traffic) fillPools(ctx context.Context) error {
 		(SELECT 'contested', contact_id FROM app.contacts WHERE contested AND state <> 'tombstoned'
 		 ORDER BY contact_id LIMIT 500)
 		UNION ALL
+		(SELECT 'uncleared', incident_id FROM app.trust_incidents WHERE cleared_at IS NULL ORDER BY incident_id LIMIT 500)
+		UNION ALL
 		(SELECT 'restricted', principal_id FROM app.principals WHERE status = 'restricted' ORDER BY principal_id LIMIT 500)
 		UNION ALL
 		(SELECT 'channel ' || state, channel_id FROM (
@@ -120,6 +134,8 @@ func (t *Traffic) fillPools(ctx context.Context) error {
 			t.contested.add(id)
 		case "restricted":
 			t.restricted.add(id)
+		case "uncleared":
+			t.uncleared.add(id)
 		default:
 			t.inState(state[len("channel "):]).add(id)
 		}
@@ -150,6 +166,9 @@ func (t *Traffic) commit(ctx context.Context, steps []step) (*turn, error) {
 	var done *turn
 	err := retried(ctx, func() error {
 		done = &turn{now: time.Now(), tally: map[string]int{}}
+		if t.settings.Scores {
+			done.touched = map[int64]bool{}
+		}
 		return t.database.BeginFunc(ctx, func(tx pgx.Tx) error {
 			for _, step := range steps {
 				if err := step.apply(ctx, tx, done); err != nil {
@@ -188,6 +207,7 @@ func (tally *Tally) count(done *turn) {
 	tally.Events += done.events
 	tally.Duplicates += done.duplicates
 	tally.Malformed += done.malformed
+	tally.Poisoned += done.poisoned
 	for name, count := range done.tally {
 		tally.ByKind[name] += count
 	}
@@ -198,6 +218,7 @@ func (tally *Tally) Add(other Tally) {
 	tally.Events += other.Events
 	tally.Duplicates += other.Duplicates
 	tally.Malformed += other.Malformed
+	tally.Poisoned += other.Poisoned
 	tally.Transactions += other.Transactions
 	for name, count := range other.ByKind {
 		tally.ByKind[name] += count

@@ -14,6 +14,8 @@ type turn struct {
 	events     int
 	duplicates int
 	malformed  int
+	poisoned   int
+	touched    map[int64]bool // principals whose scores may change; nil: nobody asks
 	imported   int64
 	tally      map[string]int
 	written    []gate.Event
@@ -26,6 +28,7 @@ type request struct{ id, trace string }
 func newRequest(now time.Time) request { return request{gate.NewEventID(now), gate.NewTraceparent()} }
 
 func (d *turn) emit(name, subject, actorType string, r row, payload interface{}, from request) error {
+	d.touch(subject, r)
 	actor := r.first
 	if actor == 0 {
 		actor = r.id

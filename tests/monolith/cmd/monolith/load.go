@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"cutover/monolith/traffic"
@@ -17,6 +18,26 @@ type loadOptions struct {
 	importSize  int
 	importOwner int64
 	importQuiet bool
+	askAll      bool
+}
+
+// choose reads the domains: cases alone, or among the other changes.
+func (o *loadOptions) choose(list string) error {
+	chosen := map[string]bool{}
+	for _, name := range strings.Split(list, ",") {
+		if name != "search" && name != "score" && name != "dispute" {
+			return usagef("--domains: unknown domain %q", name)
+		}
+		chosen[name] = true
+	}
+	o.settings.Scores = chosen["score"]
+	switch {
+	case chosen["dispute"] && len(chosen) == 1:
+		o.settings.Cases = 1
+	case chosen["dispute"]:
+		o.settings.Cases = 0.2
+	}
+	return nil
 }
 
 func load(ctx context.Context, arguments []string) error {
@@ -36,9 +57,23 @@ func load(ctx context.Context, arguments []string) error {
 	set.Float64Var(&o.settings.Duplicates, "duplicates", 0,
 		"`share` of events that are written twice, with another event id")
 	set.Float64Var(&o.settings.Malformed, "malformed", 0, "broken messages besides, as a `share` of the events")
+	domains := set.String("domains", "search",
+		"`what` the changes are for, with commas: search, score (with requests to compute), dispute (cases)")
+	set.Float64Var(&o.settings.OldCases, "old-cases", 0.5, "`share` of the cases that were opened up to 12 days ago")
+	ahead := set.Float64("ahead", 0,
+		"`days` from now that cases happen on, evidence hours and days after them; 0: evidence comes now")
+	set.Float64Var(&o.settings.Poisoned, "poisoned", 0, "`share` of the cases that lack evidence")
+	set.BoolVar(&o.askAll, "batch", false, "ask for everybody's scores at the end")
 	if err := parse(set, arguments); err != nil {
 		return err
 	}
+	if err := o.choose(*domains); err != nil {
+		return err
+	}
+	if *ahead < 0 || *ahead > 3650 {
+		return usagef("--ahead: %g is not from 0 to 3,650", *ahead)
+	}
+	o.settings.Ahead = time.Duration(*ahead * 24 * float64(time.Hour))
 	o.limits.Time = time.Duration(*seconds * float64(time.Second))
 	if err := o.check(*seconds); err != nil {
 		return err
@@ -64,6 +99,8 @@ func (o *loadOptions) check(seconds float64) error {
 		return usagef("--duplicates: %g is not from 0 to 1", o.settings.Duplicates)
 	case o.settings.Malformed < 0 || o.settings.Malformed > 1:
 		return usagef("--malformed: %g is not from 0 to 1", o.settings.Malformed)
+	case o.settings.OldCases < 0 || o.settings.OldCases > 1 || o.settings.Poisoned < 0 || o.settings.Poisoned > 1:
+		return usagef("--old-cases and --poisoned are from 0 to 1")
 	}
 	return nil
 }
@@ -88,6 +125,11 @@ func (o *loadOptions) run(ctx context.Context, pgURL string) error {
 	}
 	if err := changes.Flush(context.Background()); err != nil {
 		return err
+	}
+	if o.askAll {
+		if err := changes.RequestAll(context.Background()); err != nil {
+			return err
+		}
 	}
 	tally := changes.Tally
 	if err := imported(&tally); err != nil {
