@@ -21,7 +21,10 @@ namespace {
 
 constexpr std::chrono::milliseconds kFailurePause{500};
 constexpr std::chrono::seconds kUpkeepEvery{10};
-constexpr std::size_t kKeptPage = 2'000;
+constexpr std::size_t kKeptPage = 500;  // outgoing events wait while it is compared
+// Producers under load need not notify: where rows came lately more will come, and an empty look costs a millisecond.
+constexpr std::chrono::milliseconds kBusyPoll{20};
+constexpr std::chrono::seconds kBusyFor{1};
 // A work queue forgets what was acknowledged: absence proves nothing there, and a replay is repeated by its plan.
 constexpr std::string_view kWorkQueue = "REPLAY";
 
@@ -72,13 +75,18 @@ struct OutboxRelay::State {
   HaltedKeys halted{};
   std::uint64_t verified_epoch = 0;
   Deadline next_upkeep{};
+  Deadline next_depth{};
+  Deadline busy_until{};
+  std::int64_t removed_upto = 0;  // of the upkeep under way; 0: none
   std::jthread thread{};
 
   void run(std::stop_token stop);
   bool round();
   std::vector<OutboxRow> rearm(const std::vector<OutboxEntry>& entries, const std::vector<OutboxOutcome>& outcomes);
-  void verify(std::chrono::milliseconds age, bool then_remove);
+  void verify_all();
+  std::int64_t verify_page(std::int64_t after, std::chrono::milliseconds age, bool then_remove);
   void upkeep();
+  void measure_depth();
 };
 
 // The next firings of the schedules that were published.
@@ -155,49 +163,60 @@ bool OutboxRelay::State::round() {
   }
 }
 
-// Compares what the broker holds with what it acknowledged.
-void OutboxRelay::State::verify(std::chrono::milliseconds age, bool then_remove) {
-  std::int64_t after = 0;
-  for (;;) {
-    std::vector<OutboxKept> page = store.kept(after, kKeptPage, age);
-    if (page.empty()) return;
-    after = page.back().id;
-    std::map<std::string, std::vector<const OutboxKept*>> by_stream;
-    for (const OutboxKept& row : page) by_stream[row.stream].push_back(&row);
-    std::vector<std::int64_t> lost, fine;
-    for (auto& [stream, rows] : by_stream) {
-      auto deadline = clock.monotonic() + std::chrono::seconds(30);
-      std::optional<StreamLife> life;
-      std::vector<std::optional<std::string>> ids(rows.size());
-      if (stream != kWorkQueue) {
-        std::vector<std::uint64_t> sequences;
-        for (const OutboxKept* row : rows) sequences.push_back(row->sequence);
-        life = publisher.stream_life(stream, deadline);
-        if (life) ids = publisher.message_ids(stream, sequences, deadline);
-      }
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        bool aged = life && rows[i]->sequence < life->first_sequence;  // retention took it
-        bool there = ids[i] == rows[i]->message_id;
-        (stream == kWorkQueue || aged || there ? fine : lost).push_back(rows[i]->id);
-      }
+// Compares what the broker holds with what it acknowledged: one page, older than `age`. Returns the id to go on after, 0 at the end.
+std::int64_t OutboxRelay::State::verify_page(std::int64_t after, std::chrono::milliseconds age, bool then_remove) {
+  std::vector<OutboxKept> page = store.kept(after, kKeptPage, age);
+  if (page.empty()) return 0;
+  std::map<std::string, std::vector<const OutboxKept*>> by_stream;
+  for (const OutboxKept& row : page) by_stream[row.stream].push_back(&row);
+  std::vector<std::int64_t> lost, fine;
+  for (auto& [stream, rows] : by_stream) {
+    auto deadline = clock.monotonic() + std::chrono::seconds(30);
+    std::optional<StreamLife> life;
+    std::vector<std::optional<std::string>> ids(rows.size());
+    if (stream != kWorkQueue) {
+      std::vector<std::uint64_t> sequences;
+      for (const OutboxKept* row : rows) sequences.push_back(row->sequence);
+      life = publisher.stream_life(stream, deadline);
+      if (life) ids = publisher.message_ids(stream, sequences, deadline);
     }
-    if (!lost.empty()) {
-      log_error("the broker lost messages that it had acknowledged: they are published again", {{"rows", lost.size()}});
-      metrics.republished.add(static_cast<double>(lost.size()));
-      store.reopen(lost);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      bool aged = life && rows[i]->sequence < life->first_sequence;  // retention took it
+      bool there = ids[i] == rows[i]->message_id;
+      (stream == kWorkQueue || aged || there ? fine : lost).push_back(rows[i]->id);
     }
-    if (then_remove && !fine.empty()) store.remove(fine);
   }
+  if (!lost.empty()) {
+    log_error("the broker lost messages that it had acknowledged: they are published again", {{"rows", lost.size()}});
+    metrics.republished.add(static_cast<double>(lost.size()));
+    store.reopen(lost);
+  }
+  if (then_remove && !fine.empty()) store.remove(fine);
+  return page.back().id;
 }
 
+void OutboxRelay::State::verify_all() {
+  std::int64_t after = 0;
+  do after = verify_page(after, std::chrono::milliseconds(0), false);
+  while (after != 0);
+}
+
+// A page at a time, between rounds: rows that are due never wait for more, and a relay that is never idle does it too.
 void OutboxRelay::State::upkeep() {
-  if (clock.monotonic() < next_upkeep) return;
-  next_upkeep = clock.monotonic() + kUpkeepEvery;
-  verify(options.keep, true);
+  if (removed_upto == 0 && clock.monotonic() < next_upkeep) return;
+  removed_upto = verify_page(removed_upto, options.keep, true);
+  if (removed_upto == 0) next_upkeep = clock.monotonic() + kUpkeepEvery;
+}
+
+// Counting a large backlog takes long: then it is done less often.
+void OutboxRelay::State::measure_depth() {
+  Deadline began = clock.monotonic();
+  if (began < next_depth) return;
   OutboxDepth depth = store.depth();
   metrics.depth.set(static_cast<double>(depth.waiting));
   metrics.timers.set(static_cast<double>(depth.timers));
   metrics.oldest_seconds.set(seconds(depth.oldest));
+  next_depth = clock.monotonic() + kUpkeepEvery + 100 * (clock.monotonic() - began);
 }
 
 void OutboxRelay::State::run(std::stop_token stop) {
@@ -208,19 +227,23 @@ void OutboxRelay::State::run(std::stop_token stop) {
     try {
       if (publisher.connection_epoch() != verified_epoch) {
         std::uint64_t epoch = publisher.connection_epoch();
-        if (verified_epoch != 0) verify(std::chrono::milliseconds(0), false);
+        if (verified_epoch != 0) verify_all();
         verified_epoch = epoch;
         halted.clear();
       }
-      if (round()) {
+      bool more = round();
+      upkeep();
+      measure_depth();
+      if (more) busy_until = clock.monotonic() + kBusyFor;
+      if (more || removed_upto != 0) {
         failing = false;
         continue;
       }
-      upkeep();
       halted.forget_idle(clock.monotonic());
       if (failing) log_info("the outbox relay works again");
       failing = false;
-      store.wait(halted.next(clock.monotonic(), clock.monotonic() + options.poll_interval), stop);
+      Deadline now = clock.monotonic();
+      store.wait(halted.next(now, now + (now < busy_until ? std::min(kBusyPoll, options.poll_interval) : options.poll_interval)), stop);
     } catch (const std::exception& e) {
       if (!failing) log_error("the outbox relay cannot work: rows wait", {{"error", e.what()}});
       failing = true;

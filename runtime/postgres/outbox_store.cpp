@@ -31,8 +31,8 @@ WITH urgent AS (
     SELECT outbox_id, key FROM cutover.outbox
     WHERE num_nulls(published_at, available_at) = 2 AND priority = p.priority::smallint AND outbox_id >= $4::bigint
       AND shard = ANY ($1::bigint[]) AND key NOT IN (SELECT unnest($3::text[]))
-    ORDER BY outbox_id LIMIT $2::bigint * 3 / 4) c
-  ORDER BY p.priority, c.outbox_id LIMIT $2::bigint * 3 / 4),
+    ORDER BY outbox_id LIMIT ($2::bigint * 3 + 3) / 4) c
+  ORDER BY p.priority, c.outbox_id LIMIT ($2::bigint * 3 + 3) / 4),
 oldest AS (
   SELECT outbox_id, key FROM cutover.outbox
   WHERE published_at IS NULL AND available_at IS NULL AND outbox_id >= $4::bigint
@@ -56,16 +56,20 @@ constexpr std::string_view kFailed = R"sql(
 UPDATE cutover.outbox o SET attempts = o.attempts + 1, error = p.error
 FROM unnest($1::bigint[], $2::text[]) p (outbox_id, error) WHERE o.outbox_id = p.outbox_id)sql";
 
+// now(), not clock_timestamp(): what changes within a statement is no condition of an index, and all rows that are kept would be read.
 constexpr std::string_view kKept = R"sql(
 SELECT outbox_id, message_id, stream, sequence, published_at FROM cutover.outbox
-WHERE published_at IS NOT NULL AND published_at <= clock_timestamp() - make_interval(secs => $3::double precision)
+WHERE published_at IS NOT NULL AND published_at <= now() - make_interval(secs => $3::double precision)
   AND (published_at, outbox_id) > ($4::text::timestamptz, $1::bigint)
 ORDER BY published_at, outbox_id LIMIT $2::bigint)sql";
 
+// Each part reads its own index. The oldest is among the first that were written, but for timers that have just fired.
 constexpr std::string_view kDepth = R"sql(
-SELECT count(*) FILTER (WHERE available_at IS NULL), count(*) FILTER (WHERE available_at IS NOT NULL),
-       coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE available_at IS NULL)), 0)::double precision
-FROM cutover.outbox WHERE published_at IS NULL)sql";
+SELECT (SELECT count(*) FROM cutover.outbox WHERE published_at IS NULL AND available_at IS NULL),
+       (SELECT count(*) FROM cutover.outbox WHERE published_at IS NULL AND available_at IS NOT NULL),
+       coalesce(extract(epoch FROM clock_timestamp() - (
+         SELECT min(o.created_at) FROM (SELECT created_at FROM cutover.outbox WHERE published_at IS NULL AND available_at IS NULL
+                                        ORDER BY outbox_id LIMIT 100) o)), 0)::double precision)sql";
 
 // A bytea in its text form, \x and two digits a byte.
 std::string bytes_of(std::string_view text) {
@@ -79,7 +83,7 @@ std::string bytes_of(std::string_view text) {
 
 // A transaction that took its row numbers long ago may commit them now, and timers are old rows: such rows are found by a
 // look at everything.
-constexpr std::chrono::seconds kLookAtAllEvery{1};
+constexpr std::chrono::seconds kLookAtAllEvery{1};  // and at most a twentieth of the time: beside long transactions it takes longer
 constexpr std::int64_t kLateRows = 10'000;  // found at once
 
 }  // namespace
@@ -108,8 +112,11 @@ std::vector<OutboxEntry> PgOutboxStore::take(std::size_t rows_max, std::span<con
   if (!mine.empty()) {
     auto now = std::chrono::steady_clock::now();
     bool all = shards->integer(0, 1) > 0 || now >= next_look_at_all_;
-    if (all) next_look_at_all_ = now + kLookAtAllEvery;
     auto rows = connection_.run(kTake, {std::span<const std::int64_t>(mine), static_cast<std::int64_t>(rows_max), halted, all ? 0 : from_});
+    if (all) {
+      auto end = std::chrono::steady_clock::now();
+      next_look_at_all_ = end + std::max<std::chrono::steady_clock::duration>(kLookAtAllEvery, 20 * (end - now));
+    }
     if (rows->size() > 0) from_ = std::max<std::int64_t>(0, rows->integer(0, 0) - kLateRows);
     entries.reserve(rows->size());
     for (std::size_t i = 0; i < rows->size(); ++i) {
@@ -184,7 +191,11 @@ void PgOutboxStore::remove(std::span<const std::int64_t> ids) {
 
 OutboxDepth PgOutboxStore::depth() {
   ensure_connected();
+  connection_.queue("BEGIN");
+  connection_.queue("SET LOCAL enable_seqscan = off");  // to the planner a queue looks empty, and its table small
   auto rows = connection_.run(kDepth);
+  connection_.queue("COMMIT");
+  connection_.flush();
   return {static_cast<std::size_t>(rows->integer(0, 0)), static_cast<std::size_t>(rows->integer(0, 1)),
           std::chrono::milliseconds(static_cast<std::int64_t>(rows->number(0, 2) * 1000))};
 }

@@ -214,6 +214,19 @@ TEST_CASE("before a row is deleted its message is looked for, and a lost one is 
   CHECK(rig.numbers() == std::vector<int>{1, 3, 4, 5, 2});
 }
 
+TEST_CASE("old rows go while there are always others to publish", "[relay]") {
+  RelayRig rig;
+  rig.insert(spread(20'000, 100));
+  RelayOptions options = RelayRig::fast();
+  options.keep = 0ms;
+  options.batch_max = 1;
+  rig.start(options);
+  REQUIRE(eventually([&] { return rig.waiting() < 19'990; }));
+  rig.clock.advance(11s);  // the next upkeep is due
+  REQUIRE(eventually([&] { return rig.db.count("SELECT count(*) FROM cutover.outbox") < 20'000; }));
+  CHECK(rig.waiting() > 0);
+}
+
 TEST_CASE("what retention took from the stream is not published again", "[relay]") {
   RelayRig rig;
   rig.insert(rows(1, 5));

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v4"
@@ -30,6 +31,22 @@ func NewOutboxRow(event *Event, traceparent string) (OutboxRow, error) {
 	}
 	return OutboxRow{MessageID: event.ID, Subject: event.Name, Key: event.Subject.ID, Payload: payload,
 		Traceparent: traceparent, EventID: event.ID}, nil
+}
+
+// A relay that found rows looks again every 20 ms for a second: telling it ten times a second is enough, and a notification in
+// every transaction would make PostgreSQL commit them one after the other.
+const notifyEvery = 100 * time.Millisecond
+
+var notified atomic.Int64 // when, in nanoseconds since 1970
+
+// notify wakes a sleeping relay when the transaction commits, unless this process has just done so.
+func notify(ctx context.Context, tx pgx.Tx) error {
+	now, last := time.Now().UnixNano(), notified.Load()
+	if now-last < int64(notifyEvery) || !notified.CompareAndSwap(last, now) {
+		return nil
+	}
+	_, err := tx.Exec(ctx, "SELECT pg_notify('cutover_outbox', '')")
+	return err
 }
 
 // WriteOutbox adds the rows, in order. Whoever writes about an aggregate has locked it before, in the same transaction.
@@ -62,6 +79,9 @@ func WriteOutbox(ctx context.Context, tx pgx.Tx, rows []OutboxRow) error {
 		      (excluded.message_id, excluded.subject, excluded.key, excluded.payload, excluded.headers, excluded.event_id,
 		       excluded.priority, excluded.available_at, excluded.created_at, 0, NULL)`,
 		messageIDs, subjects, keys, payloads, traces, eventIDs, priorities, available, timers)
+	if err == nil {
+		err = notify(ctx, tx)
+	}
 	if err != nil {
 		return fmt.Errorf("outbox: %w", err)
 	}
