@@ -6,11 +6,12 @@
 -- Between the two steps, for both sides. Key (Cutover-Key, subject_id) is the case id, subject.version 0: such events are not
 -- ordered, they carry what makes a stale one harmless.
 --   dispute.queue_routed.p<lane>  {case_id, version, lane}: version asks for an evaluation in that lane. Does nothing when the
---     case has another lane by now or decided that version; else everything the case has got so far is worked on, in order.
+--     case has a higher lane by now or decided that version; else everything the case has got so far is worked on, in order.
 --     Idempotency key routed:<case>:<version>:p<lane>.
---   dispute.timer_fired.p<lane>   {case_id, timer, due}: timer is hold, cooling, first_response or channel (another case gave the
---     channel free), due its time (RFC 3339). Does nothing when the row says another time. Idempotency key
---     timer:<case>:<timer>:<due>; outbox timer_key dispute:<case>:<timer>, which cancels it.
+--   dispute.timer_fired.p<lane>   {case_id, timer, due, version}: timer is hold, cooling, first_response or channel (another case
+--     gave the channel free), due its time (RFC 3339), version that of the case when it was set (0 or missing: unknown). Of
+--     hold and cooling it says that time has come to `due`: what ends then or before ends. Idempotency key
+--     timer:<case>:<timer>:<due in us>:<version>; outbox timer_key dispute:<case>:<timer>, which cancels it.
 -- A case lives by the time of its events, not by the time at which somebody gets round to them: a decision is a function of the
 -- case's own events and their times alone, so a replay takes the same ones. Before an event of time t, holds and coolings that
 -- end at t or earlier end.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/cli/case_desk.h"
 #include "runtime/cli/projection.h"
 #include "runtime/cli/shadow_seed.h"
 #include "runtime/cli/shell.h"
@@ -23,5 +24,6 @@ void add_ownership_steps(Shell& shell, const std::vector<ShadowSeed>& seeds);  /
 void add_history(Shell& shell);
 void add_watch(Shell& shell);
 void add_incarnation(Shell& shell);
+void add_cases(Shell& shell, const CaseDesk& desk);  // both outlive them
 
 }  // namespace cutover::cli

@@ -1,6 +1,9 @@
 #include <memory>
 
 #include "runtime/cli/commands.h"
+#include "workers/dispute/dispute_worker.h"
+#include "workers/dispute/operator_desk.h"
+#include "workers/dispute/shadow_seed.h"
 #include "workers/search/drift.h"
 #include "workers/search/reindex.h"
 #include "workers/search/search_worker.h"
@@ -82,6 +85,39 @@ cli::ShadowSeed search_seed(const SearchSettings& settings) {
   return seed;
 }
 
+constexpr std::uint64_t kSeedCases = 1'000;  // of one transaction
+
+cli::ShadowSeed dispute_seed() {
+  cli::ShadowSeed seed;
+  seed.worker = "dispute-processor";
+  seed.clear = [](Transaction& tx) { dispute::clear_shadow(tx); };
+  seed.copy = [](Transaction& tx, const std::string& after) {
+    const dispute::SeedChunk chunk = dispute::copy_to_shadow(tx, after, kSeedCases);
+    return cli::ShadowSeed::Chunk{chunk.rows, chunk.next};
+  };
+  // Cases are never removed.
+  seed.sweep = [](Transaction&, const std::string&) { return cli::ShadowSeed::Chunk{}; };
+  return seed;
+}
+
+static_assert(static_cast<int>(dispute::CaseCommand::Verb::note) == static_cast<int>(cli::CaseCommand::Verb::note));
+
+cli::CaseDesk case_desk() {
+  cli::CaseDesk desk;
+  desk.worker = "dispute-processor";
+  desk.list = [](Transaction& tx, const cli::CaseFilter& filter) {
+    return dispute::list_cases(tx, {filter.lane, filter.state, filter.limit});
+  };
+  desk.show = [](Transaction& tx, std::int64_t case_id) { return dispute::show_case(tx, case_id); };
+  desk.command = [](Transaction& tx, const cli::CaseCommand& command) {
+    const dispute::CaseAnswer answer =
+        dispute::command_case(tx, {static_cast<dispute::CaseCommand::Verb>(command.verb), command.case_id, command.outcome,
+                                   command.action, command.hours, command.actor, command.reason});
+    return cli::CaseAnswer{answer.done, answer.text};
+  };
+  return desk;
+}
+
 }  // namespace
 }  // namespace cutover
 
@@ -89,9 +125,10 @@ int main(int argc, char** argv) {
   using namespace cutover;
   const auto search_settings = std::make_shared<search::SearchSettings>();
   const std::vector<cli::Projection> projections = {search_projection(search_settings)};
-  const std::vector<cli::ShadowSeed> seeds = {search_seed(search_settings)};
+  const std::vector<cli::ShadowSeed> seeds = {search_seed(search_settings), dispute_seed()};
+  const cli::CaseDesk desk = case_desk();
 
-  cli::Shell shell({search_projector_spec(search_settings)}, [search_settings](const Settings& settings) {
+  cli::Shell shell({search_projector_spec(search_settings), dispute_processor_spec()}, [search_settings](const Settings& settings) {
     *search_settings = {settings.search.stale_after, settings.search.chunk_documents};
   });
   cli::add_run(shell);
@@ -106,6 +143,7 @@ int main(int argc, char** argv) {
   cli::add_status(shell);
   cli::add_audit(shell);
   cli::add_explain(shell);
+  cli::add_cases(shell, desk);
   cli::add_doctor(shell);
   cli::add_config(shell);
   cli::add_version(shell);

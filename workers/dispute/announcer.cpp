@@ -1,11 +1,14 @@
 #include "workers/dispute/announcer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "workers/dispute/json.h"
 
 namespace cutover::dispute {
 namespace {
+
+constexpr std::chrono::seconds kPutOffLeast{1}, kPutOffMost{300};
 
 std::string lane_token(Lane lane) {
   return "p" + std::to_string(static_cast<int>(lane));
@@ -59,6 +62,40 @@ std::string_view text(std::string_view name) {
   return name;
 }
 
+Outgoing lane_event(std::string name, std::int64_t case_id, Lane lane) {
+  Outgoing out;
+  out.event_name = std::move(name);
+  out.routing_token = lane_token(lane);
+  out.subject_type = "case";
+  out.subject_id = std::to_string(case_id);
+  out.priority = outbox_priority(lane);
+  return out;
+}
+
+Outgoing routed_event(const QueueRouted& routed) {
+  Outgoing out = lane_event("dispute.queue_routed", routed.case_id, routed.lane);
+  out.idempotency_key =
+      "routed:" + out.subject_id + ":" + std::to_string(routed.version) + ":" + out.routing_token;
+  JsonWriter json;
+  json.begin().field("case_id", routed.case_id).field("version", routed.version);
+  json.field("lane", static_cast<int>(routed.lane));
+  if (routed.again > 0) json.field("again", routed.again);
+  out.payload = json.end().text();
+  return out;
+}
+
+Outgoing timer_event(const TimerFired& fired, Lane lane) {
+  Outgoing out = lane_event("dispute.timer_fired", fired.case_id, lane);
+  out.idempotency_key = "timer:" + out.subject_id + ":" + std::string(name_of(fired.timer)) + ":" +
+                        micros(fired.due) + ":" + std::to_string(fired.version);
+  JsonWriter json;
+  json.begin().field("case_id", fired.case_id).field("timer", name_of(fired.timer)).field("due", fired.due);
+  json.field("version", fired.version);
+  if (fired.again > 0) json.field("again", fired.again);
+  out.payload = json.end().text();
+  return out;
+}
+
 }  // namespace
 
 int outbox_priority(Lane lane) noexcept {
@@ -77,20 +114,7 @@ void Announcer::emit(const CaseRecord& record, std::string name, std::string key
 }
 
 void Announcer::queue_routed(const CaseRecord& record) {
-  Outgoing out;
-  out.event_name = "dispute.queue_routed";
-  out.routing_token = lane_token(record.lane);
-  out.subject_type = "case";
-  out.subject_id = std::to_string(record.case_id);
-  out.idempotency_key =
-      "routed:" + out.subject_id + ":" + std::to_string(record.version) + ":" + out.routing_token;
-  out.payload = payload_of(record)
-                    .field("version", record.version)
-                    .field("lane", static_cast<int>(record.lane))
-                    .end()
-                    .text();
-  out.priority = outbox_priority(record.lane);
-  tx_.emit(*cause_, std::move(out));
+  tx_.emit(*cause_, routed_event({record.case_id, record.version, record.lane}));
 }
 
 void Announcer::queue_escalated(const CaseRecord& record, Lane before) {
@@ -223,26 +247,8 @@ void Announcer::transition_rejected(const CaseRecord& record, std::string_view f
   tx_.emit(*cause_, std::move(out));
 }
 
-Outgoing Announcer::timer_event(std::int64_t case_id, Lane lane, Timer timer, Instant due) const {
-  Outgoing out;
-  out.event_name = "dispute.timer_fired";
-  out.routing_token = lane_token(lane);
-  out.subject_type = "case";
-  out.subject_id = std::to_string(case_id);
-  out.idempotency_key = "timer:" + out.subject_id + ":" + std::string(name_of(timer)) + ":" + micros(due);
-  out.payload = JsonWriter()
-                    .begin()
-                    .field("case_id", case_id)
-                    .field("timer", name_of(timer))
-                    .field("due", due)
-                    .end()
-                    .text();
-  out.priority = outbox_priority(lane);
-  return out;
-}
-
 void Announcer::arm(const CaseRecord& record, Timer timer, Instant due) {
-  Outgoing out = timer_event(record.case_id, record.lane, timer, due);
+  Outgoing out = timer_event({record.case_id, timer, due, record.version}, record.lane);
   const std::string key = timer_key(record.case_id, timer);
   out.timer_key = key;
   out.available_at = due;
@@ -254,7 +260,26 @@ void Announcer::cancel(const CaseRecord& record, Timer timer) {
 }
 
 void Announcer::channel_free(std::int64_t case_id, Lane lane, Instant at) {
-  tx_.emit(*cause_, timer_event(case_id, lane, Timer::channel, at));
+  tx_.emit(*cause_, timer_event({case_id, Timer::channel, at}, lane));
+}
+
+void Announcer::put_off(Outgoing out, int again) {
+  out.idempotency_key += ":again" + std::to_string(again);
+  out.available_at = tx_.now() + std::min<std::chrono::seconds>(kPutOffLeast * (1 << std::min(again - 1, 10)), kPutOffMost);
+  out.timer_key = out.idempotency_key;
+  tx_.emit(*cause_, std::move(out));
+}
+
+void Announcer::put_off(const QueueRouted& routed) {
+  QueueRouted later = routed;
+  ++later.again;
+  put_off(routed_event(later), later.again);
+}
+
+void Announcer::put_off(const TimerFired& fired, Lane lane) {
+  TimerFired later = fired;
+  ++later.again;
+  put_off(timer_event(later, lane), later.again);
 }
 
 void Announcer::finish() {

@@ -46,12 +46,17 @@ class Announcer {
   // Tells another case that its channel is free.
   void channel_free(std::int64_t case_id, Lane lane, Instant at);
 
+  // Sends a message to a lane once more, later: it names a version of a case that was not taken in yet. That happens when history is
+  // replayed, where a message of then is in its lane before the events of then were taken in again.
+  void put_off(const QueueRouted& routed);
+  void put_off(const TimerFired& fired, Lane lane);
+
   // Sends the timers; call it once, at the end.
   void finish();
 
  private:
   void emit(const CaseRecord& record, std::string name, std::string key, std::string payload);
-  Outgoing timer_event(std::int64_t case_id, Lane lane, Timer timer, Instant due) const;
+  void put_off(Outgoing out, int again);
   struct Armed {
     const Event* cause;
     std::optional<Outgoing> event;  // none: cancelled

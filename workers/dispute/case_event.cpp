@@ -41,6 +41,11 @@ class Fields {
       return std::nullopt;
     return id(name);
   }
+  // 0 without one.
+  std::int64_t optional_integer(std::string_view name) {
+    if (payload_.find_field_unordered(name).error() == simdjson::NO_SUCH_FIELD) return 0;
+    return integer(name, 0, 1'000'000'000, "is no number");
+  }
   bool flag(std::string_view name) {
     bool value = false;
     if (payload_.find_field_unordered(name).get_bool().get(value) != simdjson::SUCCESS)
@@ -146,6 +151,7 @@ CaseEvent CaseEventReader::read(const Event& event) {
     routed.case_id = any_case_id(fields);
     routed.version = fields.integer("version", 1, std::numeric_limits<std::int64_t>::max(), "is no version");
     routed.lane = static_cast<Lane>(fields.integer("lane", 0, 3, "is no lane"));
+    routed.again = static_cast<int>(fields.optional_integer("again"));
     if (!fields.problem().empty()) return Unreadable{fields.problem()};
     return routed;
   }
@@ -154,6 +160,8 @@ CaseEvent CaseEventReader::read(const Event& event) {
     fired.case_id = any_case_id(fields);
     fired.timer = static_cast<Timer>(fields.choice("timer", kTimers));
     fired.due = fields.time("due");
+    fired.version = fields.optional_integer("version");
+    fired.again = static_cast<int>(fields.optional_integer("again"));
     if (!fields.problem().empty()) return Unreadable{fields.problem()};
     return fired;
   }

@@ -36,12 +36,15 @@ struct QueueRouted {
   std::int64_t case_id = 0;
   std::int64_t version = 0;
   Lane lane = Lane::p0;
+  int again = 0;  // how often it was put off
 };
 enum class Timer { hold, cooling, first_response, channel };
 struct TimerFired {
   std::int64_t case_id = 0;
   Timer timer = Timer::hold;
   Instant due;
+  std::int64_t version = 0;  // of the case when it was set; 0: unknown
+  int again = 0;
 };
 // A payload that is not as its event's name promises.
 struct Unreadable {

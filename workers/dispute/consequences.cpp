@@ -69,10 +69,13 @@ void Consequences::live(CaseRecord& record, const std::function<void(CaseLife&)>
                   JsonWriter().begin().field("blocked_by", record.blocked_by).end().text());
     }
   }
-  if (record.state == State::waiting)
-    announcer_.arm(record, Timer::cooling, *record.decide_at);
-  else if (waited)
-    announcer_.cancel(record, Timer::cooling);
+  rearm(record);
+  if (waited && record.state != State::waiting) announcer_.cancel(record, Timer::cooling);
+}
+
+void Consequences::rearm(const CaseRecord& record) {
+  if (record.state == State::waiting) announcer_.arm(record, Timer::cooling, *record.decide_at);
+  if (record.hold_until) announcer_.arm(record, Timer::hold, *record.hold_until);
 }
 
 void Consequences::carry_out(CaseRecord& record, const Decided& decided, bool news) {
@@ -105,7 +108,6 @@ void Consequences::carry_out(CaseRecord& record, const Decided& decided, bool ne
 
 void Consequences::carry_out(CaseRecord& record, const HoldStarted& hold) {
   announcer_.hold_started(record, hold.until);
-  announcer_.arm(record, Timer::hold, hold.until);
   if (record.channel_id) restrict_to(record, kLimited, hold.at);
 }
 
@@ -113,7 +115,6 @@ void Consequences::carry_out(CaseRecord& record, const HoldExtended& hold) {
   book_.audit(record, "hold_extended", record.hold_rule,
               JsonWriter().begin().field("until", hold.until).end().text());
   announcer_.hold_extended(record, hold.until);
-  announcer_.arm(record, Timer::hold, hold.until);
 }
 
 void Consequences::carry_out(CaseRecord& record, const HoldEnded& hold) {

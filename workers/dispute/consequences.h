@@ -21,6 +21,8 @@ class Consequences {
   bool add_reason(CaseRecord& record, Reason reason, Instant at);
   // Tells that a case got reasons, and a new lane if it did.
   void escalated(CaseRecord& record, Lane before);
+  // Sets the timers of what runs, so that they name the version that the case is at.
+  void rearm(const CaseRecord& record);
   // The first response: no limit runs any more.
   void respond(CaseRecord& record);
 

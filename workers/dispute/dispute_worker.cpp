@@ -23,7 +23,7 @@ class DisputeWorker final : public Worker {
         lane_events = true;
     }
     if (case_events) take_in(events, read, tx, verdicts);
-    if (lane_events) adjudicate_cases(events, read, tx, evidence_);
+    if (lane_events) adjudicate_cases(events, read, tx, evidence_, verdicts);
     return verdicts;
   }
 

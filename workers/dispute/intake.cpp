@@ -132,8 +132,10 @@ class Intake {
     book_.add_evidence(*record, CaseInput::Kind::evidence, added.material, event_->occurred_at, added.fields);
     if (added.material)
       change.asks = true;
-    else if (!pending)
+    else if (!pending) {
       record->decided_version = record->version;  // known to the next decision, and asks for none
+      consequences_.rearm(*record);
+    }
     if (added.material && record->state != State::resolved)
       escalate_by(change, Reason::evidence, event_->occurred_at);
     return Done{};
