@@ -52,20 +52,21 @@ WorkerSpec dispute_processor_spec() {
        .stream = "CORE",
        .filter_subject = "security.*.urgent",
        .priority = 0,
-       .batch_max = 128},
-      {.name = "p0", .stream = "CORE", .filter_subject = "dispute.*.p0", .priority = 0, .batch_max = 128},
-      {.name = "p1", .stream = "CORE", .filter_subject = "dispute.*.p1", .priority = 1, .batch_max = 128},
+       .batch_max = 64},
+      {.name = "p0", .stream = "CORE", .filter_subject = "dispute.*.p0", .priority = 0, .batch_max = 64},
+      {.name = "p1", .stream = "CORE", .filter_subject = "dispute.*.p1", .priority = 1, .batch_max = 64},
       {.name = "normal",
        .stream = "CORE",
        .filter_subject = "security.*.normal",
        .priority = 2,
-       .batch_max = 256},
-      {.name = "p2", .stream = "CORE", .filter_subject = "dispute.*.p2", .priority = 3, .batch_max = 128},
-      {.name = "plain", .stream = "CORE", .filter_subject = "security.*", .priority = 4, .batch_max = 256},
-      {.name = "p3", .stream = "CORE", .filter_subject = "dispute.*.p3", .priority = 5, .batch_max = 128}};
+       .batch_max = 64},
+      {.name = "p2", .stream = "CORE", .filter_subject = "dispute.*.p2", .priority = 3, .batch_max = 48},
+      {.name = "plain", .stream = "CORE", .filter_subject = "security.*", .priority = 4, .batch_max = 64},
+      {.name = "p3", .stream = "CORE", .filter_subject = "dispute.*.p3", .priority = 5, .batch_max = 32}};
   spec.events = dispute::event_types();
   spec.concurrency = 2;
   spec.ordered = true;
+  spec.leaves_monolith = true;
   spec.make = [] { return dispute::make_dispute_worker(); };
   return spec;
 }
