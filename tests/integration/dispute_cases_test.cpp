@@ -3,6 +3,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "dispute_world.h"
+#include "workers/dispute/shadow_seed.h"
 
 using namespace cutover;
 using namespace cutover::test;
@@ -316,6 +317,34 @@ TEST_CASE("in shadow everything goes to schema shadow and to shadow's subjects a
     CHECK(world.db.count(std::string("SELECT count(*) FROM shadow.dispute_") + table) > 0);
   }
   CHECK(world.db.count("SELECT count(*) FROM cutover.outbox WHERE NOT starts_with(subject, 'shadow.')") == 0);
+}
+
+TEST_CASE("shadow begins with the cases of serving and with timers of its own", "[dispute]") {
+  DisputeWorld world;
+  world.tell({world.opened(7, "C1", "L2", kOneOtp), world.opened(8, "C3", "L1", kThirdParty), world.opened(9, "C2", "L1",
+              R"({"otp":true,"old_owner_inactive_days":10,"claimed_at":"2026-01-01T00:00:00Z","old_owner_disputed":false})")});
+  world.transact([](Transaction& tx) { dispute::clear_shadow(tx); });
+  std::string after;
+  std::int64_t copied = 0;
+  for (bool more = true; more;)
+    world.transact([&](Transaction& tx) {
+      const auto chunk = dispute::copy_to_shadow(tx, after, 2);
+      copied += chunk.rows;
+      more = chunk.next.has_value();
+      if (more) after = *chunk.next;
+    });
+  CHECK(copied == 3);
+  CHECK(world.db.value("SELECT string_agg(timer_key || ' ' || (headers ->> 'Cutover-For'), ', ' ORDER BY timer_key) FROM cutover.outbox WHERE starts_with(subject, 'shadow.')") ==
+        "shadow:dispute:7:hold dispute-processor, shadow:dispute:8:first_response dispute-processor, "
+        "shadow:dispute:9:cooling dispute-processor, shadow:dispute:9:first_response dispute-processor");
+  world.shadow = true;
+  CHECK(world.row(7, "state || ' ' || (stream IS NULL)") == "held true");
+  CHECK(world.decisions(7) == "C1.one_otp resolve P0 24 {award_challenger}");
+  world.pass(24h);
+  CHECK(world.row(7, "state") == "resolved");
+  world.transact([](Transaction& tx) { dispute::clear_shadow(tx); });
+  CHECK(world.row(7, "state") == "");
+  CHECK(world.db.count("SELECT count(*) FROM cutover.outbox WHERE starts_with(timer_key, 'shadow:') AND published_at IS NULL") == 0);
 }
 
 TEST_CASE("the worker's role may do all of this, and the monolith's too", "[dispute]") {

@@ -29,8 +29,9 @@ transitions AS (
   INSERT INTO shadow.dispute_transitions SELECT t.* FROM serving.dispute_transitions t JOIN copied USING (case_id) ON CONFLICT DO NOTHING),
 timers AS (
   INSERT INTO cutover.outbox (message_id, event_id, subject, key, payload, headers, priority, available_at, timer_key, worker_id)
-  SELECT 'shadow:' || o.message_id, o.event_id, 'shadow.' || o.subject, o.key, o.payload, o.headers, o.priority, o.available_at,
-    'shadow:' || o.timer_key, w.worker_id
+  SELECT 'shadow:' || o.message_id, o.event_id, 'shadow.' || o.subject, o.key, o.payload, coalesce(o.headers, '{}') ||
+      jsonb_build_object('Cutover-For', w.worker, 'Cutover-Shadow-Period', cutover.shadow_period(w.worker_id)::text),
+    9, o.available_at, 'shadow:' || o.timer_key, w.worker_id
   FROM copied c CROSS JOIN LATERAL unnest(ARRAY['hold', 'cooling', 'first_response']) n (timer)
   JOIN cutover.outbox o ON o.timer_key = 'dispute:' || c.case_id || ':' || n.timer AND o.published_at IS NULL
   JOIN cutover.workers w ON w.worker = 'dispute-processor'
