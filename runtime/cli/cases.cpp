@@ -56,7 +56,7 @@ int run_show(const Shell& shell, const CaseDesk& desk, std::int64_t case_id) {
   const Settings settings = shell.load_settings().values;
   std::string text;
   operator_transactions(settings, desk.worker, "cases")([&](Transaction& tx) { text = desk.show(tx, case_id); });
-  if (text.empty()) throw CommandError(fmt::format("case {}: there is no such case. Do: cutover cases ls.", case_id));
+  if (text.empty()) throw CommandError(fmt::format("case {}: there is no such case. Do: cutover cases ls.", case_id), kDifferent);
   const Json document = Json::parse(text);
   Output out = shell.output();
   if (out.json()) {

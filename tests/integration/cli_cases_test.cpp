@@ -51,7 +51,7 @@ TEST_CASE("cases ls and show tell what there is, the most urgent case first", "[
   CHECK(shown["audit"].size() == 2);
   CHECK_THAT(desk.run({"show", "4"}).out, ContainsSubstring("route.severe_claim"));
   const Ended missing = desk.run({"show", "9"});
-  CHECK(missing.code == 3);
+  CHECK(missing.code == 1);
   CHECK_THAT(missing.err, ContainsSubstring("case 9: there is no such case. Do: cutover cases ls."));
 }
 
