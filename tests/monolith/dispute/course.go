@@ -42,8 +42,8 @@ type course struct {
 	baseLane       int
 	rule, outcome  string // of the last decision
 	actions        []string
-	holdUntil      time.Time // of the hold that runs or ran last; zero: none ever
-	holdRule       string
+	holdUntil      time.Time // of the hold that runs; zero: none does
+	holdRule       string    // of the last hold, running or over
 	holdExtended   bool
 	decideAt       time.Time // zero: nothing is to be decided again
 	over           bool      // the outcome has taken effect
@@ -89,21 +89,25 @@ func (c *course) pass(at time.Time) {
 			if c.outcome == wait {
 				cause = byCooling
 			} else {
-				c.note(holdEnded{c.decideAt})
+				c.endHold()
 			}
 			c.evaluate(cause, c.decideAt)
-		case c.decideAt.IsZero() && c.final() && !c.holdUntil.After(at):
-			if !c.holdUntil.IsZero() {
-				c.note(holdEnded{c.holdUntil})
+		case !c.holdUntil.IsZero() && !c.holdUntil.After(at):
+			ended := c.endHold()
+			if c.final() {
+				c.takeEffect(ended)
 			}
-			c.takeEffect(c.holdUntil)
-		case c.decideAt.IsZero() && c.outcome == queue && !c.holdUntil.IsZero() && !c.holdUntil.After(at):
-			c.note(holdEnded{c.holdUntil})
-			return
 		default:
 			return
 		}
 	}
+}
+
+func (c *course) endHold() time.Time {
+	ended := c.holdUntil
+	c.holdUntil = time.Time{}
+	c.note(holdEnded{ended})
+	return ended
 }
 
 func (c *course) takeEffect(at time.Time) {
@@ -150,13 +154,11 @@ func (c *course) evaluate(cause string, at time.Time) {
 	c.evaluations++
 	c.note(evaluated{c.evaluations, c.decidedVersion, cause, at, d})
 	c.rule, c.outcome, c.actions, c.decideAt = d.Rule, d.Outcome, d.Actions, d.DecideAt
-	switch {
-	case d.Named:
+	c.baseLane = c.routedLane
+	if d.Named {
 		c.baseLane = d.Lane
-	case d.Rule == "C1.device": // it names the routed one
-		c.baseLane = c.routedLane
 	}
-	held := d.HoldHours > 0 && !(cause == byHoldEnd && d.Rule == c.holdRule)
+	held := d.HoldHours > 0 && d.Rule != c.holdRule // a rule whose hold ran last is not held again
 	if held {
 		c.holdUntil = at.Add(time.Duration(d.HoldHours) * time.Hour)
 		c.holdRule, c.holdExtended = d.Rule, false

@@ -81,6 +81,9 @@ func TestCourses(t *testing.T) {
 		"another rule at the end holds anew": {"C1", 200, []step{{0, oneOTP, false}, {1, `{"incumbent_otp":true}`, false}},
 			"1 opened at 0h of v1: C1.one_otp; hold to 24h; prolonged to 48h; ended at 48h; 2 hold_ended at 48h of v2: C1.ambiguous; " +
 				"hold to 120h; ended at 120h"},
+		"a rule that was held is not held again": {"C1", -1, []step{{0, ambiguous, false}, {100, `{"challenger_device_days":9}`, false}, {101, "{}", false}},
+			"1 opened at 0h of v1: C1.ambiguous; hold to 72h; ended at 72h; 2 evidence at 100h of v2: C1.ambiguous; " +
+				"3 evidence at 101h of v3: C1.ambiguous"},
 		"immaterial evidence counts only when something else decides": {"C1", 48,
 			[]step{{0, noOTP, false}, {1, `{"incumbent_otp":true}`, true}, {2, `{"incumbent_device_days":3}`, false}},
 			"1 opened at 0h of v1: C1.no_otp; 2 evidence at 2h of v3: C1.one_otp; hold to 26h; ended at 26h; effect at 26h"},
@@ -101,7 +104,7 @@ func TestCourses(t *testing.T) {
 	}
 }
 
-func TestTheLaneOfTheLastDecisionThatNamesOne(t *testing.T) {
+func TestTheLaneIsTheDecisionsElseTheRoutedOne(t *testing.T) {
 	c := &course{caseType: "C1", severity: "L1", routedLane: 2, baseLane: 2}
 	for i, s := range []struct {
 		evidence string

@@ -229,10 +229,10 @@ func (h *hand) addEvidence() error {
 	if err := h.next(r, moment{h.m.Event().Subject.Version, evidence, *p.Material, at, text}); err != nil {
 		return err
 	}
-	if *p.Material && r.state != "resolved" {
-		if r.state == "queued" || r.state == "waiting" {
-			r.state = "routed"
-		}
+	if !*p.Material {
+		return h.save(r) // it counts when something else asks for an evaluation
+	}
+	if r.state != "resolved" {
 		if err := h.addReason(r, "evidence", at); err != nil {
 			return err
 		}
