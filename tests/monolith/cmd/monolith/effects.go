@@ -37,5 +37,5 @@ func effectsCommand(ctx context.Context, arguments []string) error {
 		{Name: "replay", Stream: "REPLAY", Filter: "replay." + *worker + ".monolith.*",
 			Durable: "monolith-" + *worker + "-replay"},
 	}
-	return side.run(ctx, domain{gate.Gate{Worker: *worker, Events: handled}, lanes, effects.Handler(*emit)})
+	return side.run(ctx, domain{gate.Gate{Worker: *worker, Events: handled}, lanes, effects.Handler(*emit), nil})
 }

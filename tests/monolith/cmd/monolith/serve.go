@@ -14,6 +14,8 @@ import (
 	"cutover/monolith/registry"
 	"cutover/monolith/score"
 	"cutover/monolith/search"
+
+	"github.com/jackc/pgx/v4/pgxpool"
 )
 
 // build names this program in cutover.instances; set by the linker.
@@ -24,6 +26,7 @@ type domain struct {
 	gate   gate.Gate
 	lanes  []consume.Lane
 	handle gate.Handler
+	beside func(context.Context, *pgxpool.Pool) error // runs beside its lanes; nil: nothing
 }
 
 // lanesOf are durables named monolith-<domain>-<lane>, and that of the replays of the worker's name.
@@ -45,12 +48,12 @@ func searchDomain() domain {
 			{"profile", "CORE", "profile.>"},
 			{"identity", "CORE", "identity.>"},
 			{"channel", "CORE", "channel.>"},
-		}), search.Apply}
+		}), search.Apply, nil}
 }
 
 func scoreDomain() domain {
 	return domain{gate.Gate{Worker: "score-orchestrator", Events: score.Events},
-		lanesOf("score", "score-orchestrator", [][3]string{{"request", "GRAPH", "score.recompute_requested"}}), score.Apply}
+		lanesOf("score", "score-orchestrator", [][3]string{{"request", "GRAPH", "score.recompute_requested"}}), score.Apply, score.Daily}
 }
 
 func disputeDomain() domain {
@@ -63,7 +66,7 @@ func disputeDomain() domain {
 		filters = append(filters, [3]string{lane, "CORE", "dispute.*." + lane})
 	}
 	return domain{gate.Gate{Worker: "dispute-processor", Events: dispute.Events, Ordered: true},
-		lanesOf("dispute", "dispute-processor", filters), dispute.Apply}
+		lanesOf("dispute", "dispute-processor", filters), dispute.Apply, nil}
 }
 
 var domains = map[string]func() domain{"search": searchDomain, "score": scoreDomain, "dispute": disputeDomain}
@@ -147,6 +150,12 @@ func (s *serving) run(ctx context.Context, domains ...domain) error {
 	runs := make([]func(context.Context) error, len(consumers))
 	for i, consumer := range consumers {
 		runs[i] = consumer.Run
+	}
+	for i := range domains {
+		if domains[i].beside != nil {
+			beside := domains[i].beside
+			runs = append(runs, func(ctx context.Context) error { return beside(ctx, pool) })
+		}
 	}
 	if s.answers {
 		answers := &registry.Registry{Database: pool, Broker: stream}
