@@ -2,37 +2,11 @@
 # Worker and monolith over the same generated worlds: the scores of all principals, and the decisions of all cases.
 # usage: compare_test.sh BUILD_FOLDER score|dispute
 set -euo pipefail
-build=$1 what=$2
-root=$(cd "$(dirname "$0")/../.." && pwd)
-# shellcheck source=scripts/lib.sh
-. "$root/scripts/lib.sh"
-monolith=$build/tests/monolith/monolith
-cutover=$build/runtime/cli/cutover
-work=$build/compare-$what
-"$root/scripts/servers" stop "$work" --remove
-mkdir -p "$work"
-stop_servers_on_exit "$work" --remove
-"$root/scripts/servers" start "$work" >/dev/null
-# shellcheck source=/dev/null
-. "$work/env"
-export NATS_URL PG_URL PGHOST PGPORT PGUSER PGDATABASE CUTOVER_NATS_SERVERS=$NATS_URL CUTOVER_POSTGRES_URL=$PG_URL
+what=$2
+# shellcheck source=tests/monolith/real_servers.sh
+. "$(dirname "$0")/real_servers.sh" "$1" "compare-$what"
 
-sql() { psql -X -q -At -v ON_ERROR_STOP=1 "$@"; }
-until_sql() { # until_sql SECONDS QUERY [OPTION...]: the query says t
-  local deadline=$((SECONDS + $1)) query=$2
-  shift 2
-  until [ "$(sql -c "$query" "$@")" = t ]; do
-    if [ "$SECONDS" -ge "$deadline" ]; then fail "not true in time: $query" "read $work/*.log"; fi
-    sleep 0.2
-  done
-}
-end() { kill -s KILL "$1" 2>/dev/null || true; }
-background() { # background NAME COMMAND...: with its logs
-  local name=$1
-  shift
-  "$@" >"$work/$name.out" 2>"$work/$name.log" &
-  at_exit end $!
-}
+worker_owns="UPDATE cutover.workers SET first_owner = 'worker'" # there is no monolith beside it
 
 # Rows as no user makes them: times in the future and at the limits of every window, weights that are equal, none or whole,
 # ties to oneself, a week of 80 new ties, ended and contested ones, people who are none.
@@ -89,10 +63,10 @@ compare_scores() {
 }
 
 if [ "$what" = score ]; then
-  "$root/scripts/migrate" "$work" deploy --quiet
   "$monolith" seed --world 400 --seed "${CUTOVER_TEST_SEED:-23}" --as-of 2026-06-01T00:00:00Z >/dev/null
   odd_rows 2026-06-01T00:00:00Z
   "$cutover" streams apply >/dev/null
+  sql -c "$worker_owns WHERE worker = 'score-orchestrator'"
   background worker "$cutover" run score-orchestrator
   compare_scores 2026-05-20T13:14:15.161718Z
   compare_scores 2026-06-01T00:00:00Z
@@ -101,7 +75,6 @@ if [ "$what" = score ]; then
 fi
 
 # The same case events on both sides, each with servers of its own; what is still to come is not compared.
-"$root/scripts/migrate" "$work" deploy --quiet
 "$monolith" seed --world 60 --seed 5 >/dev/null
 "$root/scripts/servers" start "$work/other" --nats >/dev/null
 stop_servers_on_exit "$work/other" --remove
@@ -113,9 +86,7 @@ CUTOVER_NATS_SERVERS=$other_nats CUTOVER_POSTGRES_URL=$other_url "$cutover" stre
 background relay "$cutover" relay
 background serve "$monolith" serve --domains dispute
 until_sql 20 "SELECT count(*) = 1 FROM cutover.instances WHERE side = 'monolith' AND ready"
-sql -c "INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, actor, reason)
-        SELECT w.worker_id, 1, s.stream_id, 1, 'monolith', 'test', 'as before' FROM cutover.workers w CROSS JOIN cutover.streams s
-        WHERE w.worker = 'dispute-processor' AND s.stream = 'CORE'"
+sql -d other -c "$worker_owns WHERE worker = 'dispute-processor'"
 CUTOVER_NATS_SERVERS=$other_nats CUTOVER_POSTGRES_URL=$other_url background worker "$cutover" run dispute-processor
 # First where no timer fires: the order of a case's events alone decides. Then old ones, whose timers fire at once.
 load() { "$monolith" load --domains dispute --rate 0 --events "${CUTOVER_TEST_CASES:-1000}" --duplicates 0.05 --poisoned 0.03 "$@" >/dev/null; }

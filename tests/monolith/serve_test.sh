@@ -4,54 +4,29 @@
 # their source.
 # usage: serve_test.sh BUILD_FOLDER
 set -euo pipefail
-build=$1
-root=$(cd "$(dirname "$0")/../.." && pwd)
-# shellcheck source=scripts/lib.sh
-. "$root/scripts/lib.sh"
-monolith=$build/tests/monolith/monolith
-cutover=$build/runtime/cli/cutover
-work=$build/monolith-serve
-"$root/scripts/servers" stop "$work" --remove
-mkdir -p "$work"
-stop_servers_on_exit "$work" --remove
-"$root/scripts/servers" start "$work" >/dev/null
-# shellcheck source=/dev/null
-. "$work/env"
-export NATS_URL PG_URL PGHOST PGPORT PGUSER PGDATABASE CUTOVER_NATS_SERVERS=$NATS_URL CUTOVER_POSTGRES_URL=$PG_URL
+# shellcheck source=tests/monolith/real_servers.sh
+. "$(dirname "$0")/real_servers.sh" "$1" monolith-serve
 
-sql() { psql -X -q -At -v ON_ERROR_STOP=1 -c "$1"; }
-until_sql() { # until_sql SECONDS QUERY: the query says t
-  local deadline=$((SECONDS + $1))
-  until [ "$(sql "$2")" = t ]; do
-    if [ "$SECONDS" -ge "$deadline" ]; then fail "not true after $1 s: $2" "read $work/*.log"; fi
-    sleep 0.1
-  done
-}
-end() { kill -s KILL "$1" 2>/dev/null || true; }
 serve() { # in the background, pid in $serving
-  "$monolith" serve --pg "$monolith_url" >>"$work/serve.out" 2>>"$work/serve.log" &
-  serving=$!
-  at_exit end "$serving"
+  background serve "$monolith" serve --pg "$monolith_url"
+  serving=$started
 }
 
-"$root/scripts/migrate" "$work" deploy --quiet
 "$monolith" seed --world 300 --seed 7 >/dev/null
 "$cutover" streams apply >/dev/null
-sql "INSERT INTO serving.search_documents (doc_id, kind, owner_id, visibility, display_name, phone, email, username, company_name, job_title, circle_names, tsv)
+sql -c "INSERT INTO serving.search_documents (doc_id, kind, owner_id, visibility, display_name, phone, email, username, company_name, job_title, circle_names, tsv)
      SELECT doc_id, kind, owner_id, visibility, display_name, phone, email, username, company_name, job_title, circle_names, tsv
      FROM serving.search_document_source"
-sql "CREATE ROLE monolith_login LOGIN IN ROLE cutover_monolith"
+sql -c "CREATE ROLE monolith_login LOGIN IN ROLE cutover_monolith"
 monolith_url=postgresql://monolith_login@$PGHOST:$PGPORT/$PGDATABASE
-"$cutover" relay >"$work/relay.out" 2>"$work/relay.log" &
-relay=$!
-at_exit end "$relay"
+background relay "$cutover" relay
+relay=$started
 serve
 until_sql 20 "SELECT count(*) = 1 FROM cutover.instances WHERE side = 'monolith' AND ready AND seen_at > now() - interval '1 minute'"
-sql "INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, actor, reason)
+sql -c "INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, actor, reason)
      SELECT w.worker_id, 1, s.stream_id, 1, 'monolith', 'test', 'as before' FROM cutover.workers w CROSS JOIN cutover.streams s
      WHERE w.worker = 'search-projector' AND s.stream IN ('CORE', 'CONTACT')"
 
-number() { sed -nE "s/.*\"$1\":([0-9]+).*/\1/p" <<<"$2"; } # number NAME JSON
 load() { # load SEED: adds to $events, $duplicates, $malformed
   local line
   line=$("$monolith" load --pg "$monolith_url" --rate 0 --events 1000 --import-size 20 --seed "$1" --duplicates 0.05 --malformed 0.02)
@@ -59,13 +34,12 @@ load() { # load SEED: adds to $events, $duplicates, $malformed
   duplicates=$((duplicates + $(number duplicates "$line")))
   malformed=$((malformed + $(number malformed "$line")))
 }
-count() { sql "SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM cutover.settlements, unnest(sequences) r WHERE side = 'm' AND class = '$1'"; }
+count() { sql -c "SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM cutover.settlements, unnest(sequences) r WHERE side = 'm' AND class = '$1'"; }
 all_settled() {
   until_sql 120 "SELECT coalesce(sum(upper(r) - lower(r)), 0) >= $((events + duplicates + malformed)) FROM cutover.settlements, unnest(sequences) r"
 }
-expect() { [ "$2" = "$3" ] || fail "$1: $2, expected $3"; }
 differences() {
-  sql "SELECT count(*) FROM serving.search_document_source v FULL JOIN serving.search_documents d USING (doc_id)
+  sql -c "SELECT count(*) FROM serving.search_document_source v FULL JOIN serving.search_documents d USING (doc_id)
        WHERE (v.doc_id IS NULL) <> (d.doc_id IS NULL) OR
              (v.kind, v.owner_id, v.visibility, v.display_name, v.phone, v.email, v.username, v.company_name, v.job_title, v.circle_names, v.tsv)
              IS DISTINCT FROM
@@ -82,28 +56,28 @@ load 2
 until_sql 60 "SELECT count(*) > 1100 FROM cutover.settlements WHERE side = 'm'"
 kill -s TERM "$serving"
 wait "$serving" || fail "serve ended with $? on SIGTERM" "read $work/serve.log"
-expect 'instances that say they stopped' "$(sql 'SELECT count(*) FROM cutover.instances WHERE stopped_at IS NOT NULL AND NOT ready')" 1
+expect 'instances that say they stopped' "$(sql -c 'SELECT count(*) FROM cutover.instances WHERE stopped_at IS NOT NULL AND NOT ready')" 1
 serve
 all_settled
 expect 'applied' "$(count a)" "$events"
 expect "the producer's duplicates" "$(count d)" "$duplicates"
 expect 'dead letters' "$(count x)" "$malformed"
-expect 'dead letters by row' "$(sql "SELECT count(*) FROM cutover.dead_letters WHERE kind = 'malformed' AND side = 'monolith'")" "$malformed"
+expect 'dead letters by row' "$(sql -c "SELECT count(*) FROM cutover.dead_letters WHERE kind = 'malformed' AND side = 'monolith'")" "$malformed"
 expect 'documents that differ from their source' "$(differences)" 0
 
 # What the worker's side owns is passed over, and is ours again above the next segment.
 segment() { # segment EPOCH MODE
-  sql "INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, actor, reason)
+  sql -c "INSERT INTO cutover.ownership (worker_id, epoch, stream_id, from_sequence, mode, actor, reason)
        SELECT o.worker_id, $1, o.stream_id, (SELECT max(sequence) + 1 FROM cutover.outbox b WHERE b.stream = s.stream), '$2', 'test', 'a flip'
        FROM cutover.ownership o JOIN cutover.streams s USING (stream_id) WHERE o.epoch = 1"
 }
-settled=$(sql 'SELECT count(*) FROM cutover.settlements')
+settled=$(sql -c 'SELECT count(*) FROM cutover.settlements')
 segment 2 worker
 load 3
 until_sql 60 "SELECT count(*) = 0 FROM cutover.outbox WHERE published_at IS NULL AND available_at IS NULL"
 until_sql 60 "SELECT bool_and(k.sequence = (SELECT max(b.sequence) FROM cutover.outbox b WHERE b.stream = s.stream)) AND count(*) = 2
               FROM (SELECT stream_id, max(sequence) AS sequence FROM cutover.skipped WHERE side = 'm' GROUP BY stream_id) k JOIN cutover.streams s USING (stream_id)"
-expect 'settlements while the worker owns' "$(sql 'SELECT count(*) FROM cutover.settlements')" "$settled"
+expect 'settlements while the worker owns' "$(sql -c 'SELECT count(*) FROM cutover.settlements')" "$settled"
 segment 3 monolith
 before=$(count a)
 events=0 duplicates=0 malformed=0
@@ -114,7 +88,7 @@ kill -s TERM "$serving"
 wait "$serving" || fail "serve ended with $? on SIGTERM" "read $work/serve.log"
 
 # A stream that was made anew is nobody's to guess about.
-sql "UPDATE cutover.streams SET created_at = created_at - interval '1 hour' WHERE stream = 'CONTACT'"
+sql -c "UPDATE cutover.streams SET created_at = created_at - interval '1 hour' WHERE stream = 'CONTACT'"
 if timeout -s KILL 20 "$monolith" serve --pg "$monolith_url" >/dev/null 2>"$work/refused.log"; then fail "serve runs on a stream that was made anew"; fi
 grep -q 'deleted and created anew' "$work/refused.log" || fail "serve does not say what is wrong: $(cat "$work/refused.log")"
 kill -s TERM "$relay"
