@@ -55,6 +55,9 @@ void CaseLife::take(const CaseInput& input) {
         evaluate(Cause::opened, input.at);
       } else if (!input.material) {
         break;
+      } else if (case_.state == State::held && !case_.hold_until) {
+        // Decided again, it would hang on how long another case keeps the channel, and a replay could differ.
+        happenings_.push_back(Ignored{input.version, input.at, "the outcome stands and waits for the channel"});
       } else if (case_.hold_until) {
         if (!case_.hold_extended) {
           *case_.hold_until += kHoldExtension;
