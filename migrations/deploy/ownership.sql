@@ -211,6 +211,9 @@ DECLARE
   v_stream_id integer;
   v_from bigint;
   v_seized bigint[];
+  v_before record;            -- the newest segment before this one
+  v_alike boolean;            -- it speaks for all of them
+  v_untouched boolean;        -- nobody settled any of them
 BEGIN
   SELECT s.stream_id, o.from_sequence INTO v_stream_id, v_from
   FROM cutover.streams s JOIN cutover.ownership o ON o.stream_id = s.stream_id AND o.worker_id = v_worker_id AND o.epoch = p_epoch
@@ -219,13 +222,22 @@ BEGIN
     RAISE EXCEPTION 'worker % has no segment of epoch % on incarnation % of stream %', p_worker, p_epoch, p_incarnation, p_stream
       USING ERRCODE = 'CU002', HINT = 'Call append_segments first, in this transaction.';
   END IF;
+  -- Batches wait meanwhile: a question for each event is asked only where one for all of them has no answer.
+  SELECT o.mode, o.from_sequence INTO v_before FROM cutover.ownership o
+  WHERE o.worker_id = v_worker_id AND o.stream_id = v_stream_id AND o.epoch < p_epoch ORDER BY o.epoch DESC LIMIT 1;
+  v_alike := coalesce(v_before.mode <> 'canary' AND v_before.from_sequence <= (SELECT min(s) FROM unnest(p_sequences) s), false);
+  SELECT NOT EXISTS (SELECT FROM cutover.settlements t WHERE t.worker_id = v_worker_id AND t.stream_id = v_stream_id
+                     AND t.span && range_merge(b.places) AND t.sequences && b.places AND t.side <> 's')
+  INTO v_untouched FROM (SELECT range_agg(int8range(s, s, '[]')) AS places FROM unnest(p_sequences) s) b;
   SELECT array_agg(u.sequence ORDER BY u.sequence) INTO v_seized
   FROM unnest(p_sequences, p_event_ids, p_keys) u (sequence, event_id, key)
-  WHERE u.sequence < v_from AND cutover.owned_by_worker(v_worker_id, v_stream_id, u.sequence, u.key, p_epoch)
-    AND NOT EXISTS (
+  WHERE u.sequence < v_from
+    AND CASE WHEN v_alike THEN v_before.mode = 'worker'
+             ELSE cutover.owned_by_worker(v_worker_id, v_stream_id, u.sequence, u.key, p_epoch) END
+    AND (v_untouched OR NOT EXISTS (
       SELECT FROM cutover.settlements t WHERE t.worker_id = v_worker_id AND t.stream_id = v_stream_id AND t.side <> 's'
         AND t.span && int8range(u.sequence, u.sequence, '[]') AND t.sequences @> u.sequence
-        AND cutover.settled_as(t.sequences, t.event_hashes, u.sequence, u.event_id));
+        AND cutover.settled_as(t.sequences, t.event_hashes, u.sequence, u.event_id)));
   IF v_seized IS NULL THEN
     RETURN 0;
   END IF;
