@@ -472,7 +472,7 @@ END $$;
 --   p_classes  a character per event: a applied, d duplicate, n not addressed, x dead letter; r not settled: its mark is
 --              taken back, so that the next delivery may try; - nothing
 --   p_keys, p_versions  as for claim; read for ordered workers only
--- Replayed letters that are applied or duplicates are closed. An ordered worker's versions are passed; check_violation when one
+-- Replayed letters that are applied, duplicates or not addressed any more are closed. An ordered worker's versions are passed; check_violation when one
 -- does not follow on those before.
 CREATE FUNCTION cutover.settle(
   p_worker text, p_side text, p_stream text, p_incarnation integer,
@@ -510,9 +510,10 @@ BEGIN
   END IF;
 
   IF 0 <> ANY (p_replay_plans) THEN
-    UPDATE cutover.dead_letters d SET state = 'replayed'
+    UPDATE cutover.dead_letters d
+    SET state = 'replayed', result = CASE u.class WHEN 'a' THEN 'applied' WHEN 'd' THEN 'already applied' ELSE 'not addressed' END
     FROM unnest(p_sequences, p_event_ids, p_replay_plans, string_to_array(p_classes, NULL)) u (sequence, event_id, plan, class)
-    WHERE u.plan <> 0 AND u.class IN ('a', 'd') AND d.worker_id = v_worker_id AND d.stream_id = v_stream_id AND NOT d.shadow
+    WHERE u.plan <> 0 AND u.class IN ('a', 'd', 'n') AND d.worker_id = v_worker_id AND d.stream_id = v_stream_id AND NOT d.shadow
       AND d.sequence = u.sequence AND d.event_hash = cutover.event_hash(u.event_id) AND d.state = 'replaying' AND d.plan_id = u.plan;
   END IF;
 
@@ -582,8 +583,8 @@ GRANT EXECUTE ON FUNCTION cutover.stream_incarnation(text, timestamptz), cutover
   cutover.settle(text, text, text, integer, bigint[], text[], text[], text[], bigint[], bigint[], text),
   cutover.start_redelivered(text, text, integer, text, integer, bigint[], boolean),
   cutover.add_attempt(text, text, integer, bigint, boolean, text),
-  cutover.write_dead_letter(text, text, boolean, text, text, text, integer, bigint, text, text, text, text, text, text, text, text,
-    text, text, integer, timestamptz, timestamptz, jsonb, bytea)
+  cutover.write_dead_letter(text, text, boolean, text, text, text, integer, bigint, text, text, text, text, text, text, text, bigint,
+    text, text, text, integer, timestamptz, timestamptz, jsonb, bytea)
   TO cutover_worker, cutover_monolith;
 GRANT EXECUTE ON FUNCTION cutover.shadow_period(smallint),
   cutover.claim_shadow(text, text, integer, bigint[], text[], text[], text[], bigint[], bigint[]) TO cutover_worker;

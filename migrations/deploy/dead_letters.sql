@@ -17,6 +17,7 @@ CREATE TABLE cutover.dead_letters (
   state           text NOT NULL DEFAULT 'open'
                   CHECK (state IN ('open', 'replaying', 'replayed', 'handed over', 'dropped', 'seized')),
   plan_id         bigint,                  -- of the replay under way, or the last one
+  result          text,                    -- what its last replay came to: applied, already applied, not addressed, failed again
   lane            text NOT NULL,
   side            text NOT NULL CHECK (side IN ('worker', 'monolith')),
   subject         text NOT NULL,
@@ -25,20 +26,23 @@ CREATE TABLE cutover.dead_letters (
   key             text NOT NULL,
   tenant_scope    text NOT NULL,
   idempotency_key text NOT NULL,
+  version         bigint NOT NULL DEFAULT 0,  -- of the subject; 0: unknown
   kind            text NOT NULL
                   CHECK (kind IN ('malformed', 'unsupported_version', 'rejected', 'transient', 'crash_suspect', 'gap')),
   error           text NOT NULL,           -- at most 2 KiB, no payload
   error_group     text NOT NULL,           -- the error with ids and numbers masked
+  group_id        text NOT NULL GENERATED ALWAYS AS (left(md5(worker_id || ' ' || lane || ' ' || kind || ' ' || error_group), 8)) STORED,
   attempts        integer NOT NULL,
   first_failed_at timestamptz NOT NULL,
   last_failed_at  timestamptz NOT NULL,
-  history         jsonb NOT NULL,          -- [{at, kind, error, attempts, instance, build}], oldest first
+  history         jsonb NOT NULL,          -- [{at, kind, error, attempts, instance, build}], oldest first; edits: [{at, edited_by, reason}]
   published_at    timestamptz NOT NULL,    -- when the broker stored the event
   headers         jsonb NOT NULL,          -- [[name, value], ...] as received; bytes that are no text: [name, null, base64]
-  payload         bytea NOT NULL,          -- as received
+  payload         bytea NOT NULL,          -- as received, or as edited: what a replay sends
+  original        bytea,                   -- as received, once it was edited
   UNIQUE (worker_id, stream_id, sequence, shadow, event_hash)
 );
-CREATE INDEX dead_letters_open ON cutover.dead_letters (worker_id, error_group, letter_id) WHERE state IN ('open', 'replaying');
+CREATE INDEX dead_letters_open ON cutover.dead_letters (worker_id, group_id, kind) WHERE state IN ('open', 'replaying') AND NOT shadow;
 
 CREATE FUNCTION cutover.event_hash(p_event_id text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT hashtextextended(p_event_id, 0)';
@@ -48,7 +52,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT hashtextextended(p_event_id, 0)'
 CREATE FUNCTION cutover.write_dead_letter(
   p_worker text, p_side text, p_shadow boolean, p_instance text, p_build text,
   p_stream text, p_incarnation integer, p_sequence bigint, p_event_id text, p_event_name text,
-  p_lane text, p_subject text, p_key text, p_tenant_scope text, p_idempotency_key text,
+  p_lane text, p_subject text, p_key text, p_tenant_scope text, p_idempotency_key text, p_version bigint,
   p_kind text, p_error text, p_error_group text, p_attempts integer, p_first_failed_at timestamptz,
   p_published_at timestamptz, p_headers jsonb, p_payload bytea)
 RETURNS void
@@ -67,14 +71,15 @@ BEGIN
   v_entry := jsonb_build_object('at', now(), 'kind', p_kind, 'error', p_error, 'attempts', p_attempts,
                                 'instance', p_instance, 'build', p_build);
   INSERT INTO cutover.dead_letters AS d (worker_id, stream_id, sequence, shadow, event_hash, lane, side, subject, event_id,
-    event_name, key, tenant_scope, idempotency_key, kind, error, error_group, attempts, first_failed_at, last_failed_at,
+    event_name, key, tenant_scope, idempotency_key, version, kind, error, error_group, attempts, first_failed_at, last_failed_at,
     history, published_at, headers, payload)
   VALUES (v_worker_id, v_stream_id, p_sequence, p_shadow, cutover.event_hash(p_event_id), p_lane, p_side, p_subject, p_event_id,
-    p_event_name, p_key, p_tenant_scope, p_idempotency_key, p_kind, p_error, p_error_group, p_attempts, v_first, now(),
+    p_event_name, p_key, p_tenant_scope, p_idempotency_key, coalesce(p_version, 0), p_kind, p_error, p_error_group, p_attempts, v_first, now(),
     jsonb_build_array(v_entry), p_published_at, p_headers, p_payload)
   ON CONFLICT (worker_id, stream_id, sequence, shadow, event_hash) DO UPDATE
     SET state = 'open', kind = excluded.kind, error = excluded.error, error_group = excluded.error_group,
-        attempts = d.attempts + excluded.attempts, last_failed_at = excluded.last_failed_at, history = d.history || excluded.history
+        attempts = d.attempts + excluded.attempts, last_failed_at = excluded.last_failed_at, history = d.history || excluded.history,
+        result = CASE WHEN d.state = 'replaying' THEN 'failed again' END
   RETURNING jsonb_array_length(history) = 1 INTO v_new;
   IF v_new THEN
     INSERT INTO cutover.outbox (message_id, subject, key, payload, headers, worker_id)

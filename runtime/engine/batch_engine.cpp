@@ -125,7 +125,11 @@ void BatchEngine::State::parse(Item& item) {
   const ClaimQuestion question = claim_question(m, item.parsed, item.sequence, spec.name, event && events.contains(event->event_name));
   item.claim = question.item;
   item.addressed = question.addressed;
-  if (lane->replay) item.claim.replay_plan = static_cast<std::int64_t>(number(m.header("Cutover-Plan")));
+  if (lane->replay) {
+    item.claim.replay_plan = static_cast<std::int64_t>(number(m.header("Cutover-Plan")));
+    // The letter's own: an id that could not be read stood in the headers of the original, or came with an edit.
+    if (const std::string_view id = m.header("Cutover-Origin-Event-Id"); !id.empty()) item.claim.event_id = id;
+  }
   if (lane->twin) item.claim.shadow_period = static_cast<std::int64_t>(number(m.header(kShadowPeriodHeader)));
 }
 

@@ -11,7 +11,7 @@
 namespace cutover {
 
 // The newest migration that this build needs; a newer schema is fine.
-inline constexpr int kSchemaVersion = 10;
+inline constexpr int kSchemaVersion = 11;
 
 // Start-up cannot succeed: a server is missing, the schema too old, a stream not there. what() says what, where and what
 // to do.

@@ -45,8 +45,8 @@ DELETE FROM cutover.outbox WHERE timer_key = ANY ($1::text[]) AND published_at I
 
 constexpr std::string_view kDeadLetter = R"sql(
 SELECT cutover.write_dead_letter($1::text, 'worker', $2::boolean, $3::text, $4::text, $5::text, $6::bigint::integer, $7::bigint, $8::text,
-  $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::text, $17::text, $18::bigint::integer, $19::timestamptz,
-  $20::timestamptz, $21::jsonb, decode($22::text, 'hex')))sql";
+  $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::bigint, $16::text, $17::text, $18::text, $19::bigint::integer,
+  $20::timestamptz, $21::timestamptz, $22::jsonb, decode($23::text, 'hex')))sql";
 
 constexpr std::string_view kForget = R"sql(
 DELETE FROM cutover.attempts a USING cutover.workers w, cutover.streams s
@@ -252,8 +252,8 @@ void PgBatchTransaction::dead_letter(const DeadLetterRecord& letter) {
       {std::string_view(identity_.worker), shadow_, std::string_view(identity_.instance), std::string_view(identity_.build),
        std::string_view(origin_.stream), std::int64_t{origin_.incarnation}, static_cast<std::int64_t>(letter.item.sequence),
        letter.item.event_id, letter.event_name, std::string_view(letter.lane), std::string_view(subject), letter.item.key,
-       letter.item.tenant_scope, letter.item.idempotency_key, std::string_view(letter.kind), std::string_view(error),
-       std::string_view(group), std::int64_t{letter.attempts},
+       letter.item.tenant_scope, letter.item.idempotency_key, static_cast<std::int64_t>(letter.item.version),
+       std::string_view(letter.kind), std::string_view(error), std::string_view(group), std::int64_t{letter.attempts},
        letter.first_failed_at ? Param(*letter.first_failed_at) : Param(Null{}), letter.message->published_at,
        std::string_view(headers), std::string_view(payload)});
 }

@@ -1,5 +1,7 @@
 #include "runtime/postgres/event_history.h"
 
+#include "runtime/postgres/dead_letters.h"
+
 namespace cutover::postgres {
 namespace {
 
@@ -64,15 +66,6 @@ SELECT to_jsonb(r) FROM (
   WHERE d.tenant_scope = $2 AND d.idempotency_key = $3 AND NOT d.shadow
   ORDER BY 1, 2, 3) r)sql";
 
-// A bytea in its text form, \x and two digits a byte.
-std::string bytes_of(std::string_view text) {
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  std::string bytes;
-  for (std::size_t i = 2; i + 1 < text.size(); i += 2)
-    bytes.push_back(static_cast<char>(digit(text[i]) << 4 | digit(text[i + 1])));
-  return bytes;
-}
-
 }  // namespace
 
 ordered_json EventHistory::array(const char* sql, const std::vector<Cell>& parameters) {
@@ -88,7 +81,7 @@ std::vector<OutgoingEvent> EventHistory::outgoing(const std::string& where,
   for (const auto& row :
        session_.query(kOutgoing + where + " ORDER BY o.outbox_id LIMIT 200", parameters).rows)
     events.push_back({std::stoll(row[0].value()), row[1].value(), row[2].value_or(""), row[3].value(),
-                      bytes_of(row[4].value()), row[5].value_or(""), std::stoull(row[6].value_or("0")),
+                      bytes_of_bytea(row[4].value()), row[5].value_or(""), std::stoull(row[6].value_or("0")),
                       row[7].value(), row[8].value_or(""), row[9].value_or(""), row[10].value_or("")});
   return events;
 }
@@ -111,7 +104,7 @@ std::vector<OutgoingEvent> EventHistory::outgoing_mentioning(const std::string& 
 std::vector<OutgoingEvent> EventHistory::copies_of(const StreamPlace& place) {
   const std::string sequence = std::to_string(place.sequence);
   return outgoing(
-      "o.message_id ~ ('^replay:[^:]+:' || $2 || ':' || $3 || '$') OR o.message_id ~ ('^seize:' || $1 || "
+      "o.message_id ~ ('^replay:[^:]+:' || $2 || ':' || $3 || '(:|$)') OR o.message_id ~ ('^seize:' || $1 || "
       "':[^:]+:' || $2 || ':' || "
       "$3 || '(:|$)') OR o.message_id ~ ('^dlq:(shadow:)?' || $1 || ':' || $2 || ':' || $4 || ':' || $3 || "
       "':')",
@@ -139,7 +132,7 @@ ordered_json EventHistory::letters(std::int64_t stream_id, std::uint64_t sequenc
 std::string EventHistory::letter_payload(std::int64_t letter_id) {
   const Table table = session_.query("SELECT payload FROM cutover.dead_letters WHERE letter_id = $1::bigint",
                                      {std::to_string(letter_id)});
-  return table.rows.empty() ? std::string() : bytes_of(table.rows[0][0].value());
+  return table.rows.empty() ? std::string() : bytes_of_bytea(table.rows[0][0].value());
 }
 
 ordered_json EventHistory::same_key(const std::string& tenant_scope, const std::string& idempotency_key) {

@@ -10,8 +10,10 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::string_view kEncodedName = "base64:";
+constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 std::string base64(std::string_view bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     std::uint32_t group = 0;
@@ -19,6 +21,21 @@ std::string base64(std::string_view bytes) {
     for (std::size_t k = 0; k < 3; ++k)
       group = group << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0u);
     for (std::size_t k = 0; k < 4; ++k) out.push_back(k <= count ? kDigits[group >> (18 - 6 * k) & 63] : '=');
+  }
+  return out;
+}
+
+// Back from what base64 wrote.
+std::string unbase64(std::string_view text) {
+  std::string out;
+  std::uint32_t group = 0;
+  int bits = 0;
+  for (const char c : text) {
+    const std::size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) break;
+    group = group << 6 | static_cast<std::uint32_t>(digit);
+    bits += 6;
+    if (bits >= 8) out.push_back(static_cast<char>(group >> (bits -= 8) & 0xFF));
   }
   return out;
 }
@@ -45,8 +62,17 @@ std::string headers_to_json(std::span<const std::pair<std::string, std::string>>
 std::vector<std::pair<std::string, std::string>> headers_from_json(std::string_view text) {
   std::vector<std::pair<std::string, std::string>> headers;
   if (text.empty()) return headers;
-  json object = json::parse(text);
-  for (const auto& [name, value] : object.items())
+  const json document = json::parse(text);
+  if (document.is_array()) {
+    for (const json& header : document) {
+      std::string name = header.at(0).get<std::string>();
+      if (name.starts_with(kEncodedName)) name = unbase64(name.substr(kEncodedName.size()));
+      headers.emplace_back(std::move(name), header.at(1).is_null() ? unbase64(header.at(2).get<std::string>())
+                                                                   : header.at(1).get<std::string>());
+    }
+    return headers;
+  }
+  for (const auto& [name, value] : document.items())
     headers.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
   return headers;
 }
@@ -54,7 +80,7 @@ std::vector<std::pair<std::string, std::string>> headers_from_json(std::string_v
 std::string raw_headers_to_json(std::span<const Header> headers) {
   json array = json::array();
   for (const Header& header : headers) {
-    std::string name = is_text(header.name) ? std::string(header.name) : "base64:" + base64(header.name);
+    std::string name = is_text(header.name) ? std::string(header.name) : std::string(kEncodedName) + base64(header.name);
     if (is_text(header.value))
       array.push_back({name, header.value});
     else

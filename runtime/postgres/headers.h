@@ -10,7 +10,8 @@
 
 namespace cutover::postgres {
 
-// {"traceparent": "..."} for cutover.outbox.headers, and back. Names are unique.
+// {"traceparent": "..."} for cutover.outbox.headers, and back; back also from the form of raw_headers_to_json, in which names
+// may repeat.
 std::string headers_to_json(std::span<const std::pair<std::string, std::string>> headers);
 std::vector<std::pair<std::string, std::string>> headers_from_json(std::string_view json);
 

@@ -35,7 +35,7 @@ struct Ledger {
 void write_letter(postgres::Connection& connection, const LedgerEvent& event, bool shadow = false) {
   connection.run(R"sql(
 SELECT cutover.write_dead_letter($1::text, 'worker', $2::boolean, 'i-1', 'build', 'S', 1, $3::bigint, $4::text, 'test.thing_done', 'lane',
-  'test.thing_done', $5::text, 'global', 'key', 'rejected', 'refused', 'refused', 1, NULL, now(), '[]', ''::bytea))sql",
+  'test.thing_done', $5::text, 'global', 'key', 0, 'rejected', 'refused', 'refused', 1, NULL, now(), '[]', ''::bytea))sql",
                  {std::string_view(kWorker), shadow, event.sequence, std::string_view(event.event_id), std::string_view(event.key)});
 }
 

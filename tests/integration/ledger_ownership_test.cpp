@@ -85,7 +85,7 @@ std::vector<LedgerEvent> events(std::int64_t from, std::int64_t to) {
 void write_letter(LedgerSession& session, const LedgerEvent& event) {
   session.connection.run(R"sql(
 SELECT cutover.write_dead_letter('search-projector', 'worker', false, 'i-1', 'build', 'S', 1, $1::bigint, $2::text, 'test.thing_done', 'lane',
-  'test.thing_done', $3::text, 'global', $4::text, 'rejected', 'refused', 'refused', 1, NULL, now(), '[["traceparent", "00-b"]]', 'bytes'))sql",
+  'test.thing_done', $3::text, 'global', $4::text, 0, 'rejected', 'refused', 'refused', 1, NULL, now(), '[["traceparent", "00-b"]]', 'bytes'))sql",
                          {event.sequence, std::string_view(event.event_id), std::string_view(event.key),
                           std::string_view(event.mark).substr(event.mark.find('\x1f') + 1)});
 }

@@ -27,14 +27,14 @@ func (g *Gate) DeadLetter(ctx context.Context, tx pgx.Tx, m *Message, kind, caus
 	cause = errorText(cause)
 	_, err := tx.Exec(ctx, `
 		SELECT cutover.write_dead_letter($1, 'monolith', false, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-		  $15, $16, $17,
+		  $15, $16, $17, $18,
 		  (SELECT a.first_failed_at FROM cutover.attempts a
 		   JOIN cutover.workers w USING (worker_id) JOIN cutover.streams s USING (stream_id)
 		   WHERE w.worker = $1 AND s.stream = $4 AND s.incarnation = $5 AND a.sequence = $6 AND NOT a.shadow),
-		  $18, $19, $20)`,
+		  $19, $20, $21)`,
 		g.Worker, g.Instance, g.Build, m.Stream, m.Incarnation, m.Sequence, m.eventID(), m.event.Name, m.Lane,
-		m.Subject, m.Key(), m.event.TenantScope, m.event.IdempotencyKey, kind, cause, errorGroup(cause), attempts,
-		m.PublishedAt, headersJSON(m.Header), m.Data)
+		m.Subject, m.Key(), m.event.TenantScope, m.event.IdempotencyKey, g.version(m), kind, cause,
+		errorGroup(cause), attempts, m.PublishedAt, headersJSON(m.Header), m.Data)
 	return err
 }
 

@@ -58,7 +58,7 @@ func (m *Message) restoreOrigin(plan string) error {
 	if m.Stream == "" || m.Subject == "" {
 		return fmt.Errorf("no header Cutover-Origin-Stream or Cutover-Origin-Subject")
 	}
-	incarnation := int64(0)
+	incarnation := int64(0) // below 0: a life of the stream on another broker, whose letters were imported
 	for _, number := range []struct {
 		name, text string
 		into       *int64
@@ -68,7 +68,7 @@ func (m *Message) restoreOrigin(plan string) error {
 		{"Cutover-Origin-Incarnation", m.Header.Get("Cutover-Origin-Incarnation"), &incarnation},
 	} {
 		value, err := strconv.ParseInt(number.text, 10, 64)
-		if err != nil || value < 1 {
+		if err != nil || value == 0 || (value < 0 && number.into != &incarnation) {
 			return fmt.Errorf("header %s is %q, expected a number of 1 or more", number.name, number.text)
 		}
 		*number.into = value
@@ -104,8 +104,12 @@ func (m *Message) Key() string {
 	return m.event.Subject.ID
 }
 
-// eventID tells this event from another at the same place.
+// eventID tells this event from another at the same place. A replay carries that of its letter: one that could not be read
+// stood in the headers of the original, or came with an edit.
 func (m *Message) eventID() string {
+	if id := m.Header.Get("Cutover-Origin-Event-Id"); m.ReplayPlan != 0 && id != "" {
+		return id
+	}
 	if m.event.ID != "" {
 		return m.event.ID
 	}
