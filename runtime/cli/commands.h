@@ -25,5 +25,6 @@ void add_history(Shell& shell);
 void add_watch(Shell& shell);
 void add_incarnation(Shell& shell);
 void add_cases(Shell& shell, const CaseDesk& desk);  // both outlive them
+void add_dlq(Shell& shell);
 
 }  // namespace cutover::cli

@@ -140,6 +140,7 @@ int main(int argc, char** argv) {
   cli::add_history(shell);
   cli::add_watch(shell);
   cli::add_incarnation(shell);
+  cli::add_dlq(shell);
   cli::add_status(shell);
   cli::add_audit(shell);
   cli::add_explain(shell);

@@ -34,6 +34,10 @@ void Output::line(std::string_view text) {
   out_ << text << std::endl;
 }
 
+void Output::foreign_line(std::string_view text) {
+  line(printable(text));
+}
+
 void Output::table(const std::vector<std::string>& titles, const std::vector<std::vector<Cell>>& rows) {
   std::vector<std::size_t> widths;
   for (const std::string& title : titles) widths.push_back(width(title));

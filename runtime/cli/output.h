@@ -31,6 +31,8 @@ class Output {
   // The one document of a command under --json.
   void document(const Json& document);
   void line(std::string_view text = {});
+  // A line with what others wrote: control characters are replaced.
+  void foreign_line(std::string_view text);
   // Columns as wide as their widest cell; the last one is not padded.
   void table(const std::vector<std::string>& titles, const std::vector<std::vector<Cell>>& rows);
   std::string paint(std::string_view text, Tone tone) const;

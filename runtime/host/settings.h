@@ -69,6 +69,7 @@ struct Settings {
 
   struct Replay {
     std::uint64_t rate = 100;
+    std::chrono::milliseconds timeout{300'000};
   } replay;
 
   struct Ops {

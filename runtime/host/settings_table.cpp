@@ -70,6 +70,8 @@ void add_delivery(Settings& s, std::vector<Setting>& table) {
           {"outbox.batch_max", CountSlot{&s.outbox.batch_max, 1, 10'000},
            "Most rows that the relay claims at once."},
           {"replay.rate", CountSlot{&s.replay.rate, 1, 100'000}, "Most replayed dead letters a second."},
+          {"replay.timeout", DurationSlot{&s.replay.timeout, seconds(10), days(1)},
+           "A replay that nobody settled for so long is published again."},
           {"limits.message_bytes_max", SizeSlot{&s.limits.message_bytes_max, kKiB, 8 * kKiB * kKiB},
            "A larger event is malformed."},
       });

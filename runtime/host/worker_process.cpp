@@ -1,5 +1,6 @@
 #include "runtime/host/worker_process.h"
 
+#include <cmath>
 #include <condition_variable>
 #include <limits>
 #include <map>
@@ -22,6 +23,8 @@ namespace cutover {
 namespace {
 
 constexpr std::chrono::milliseconds kUpkeepPause{1'000};
+constexpr std::chrono::seconds kCountLettersEvery{15};
+constexpr std::chrono::seconds kRecent{10};  // what the heartbeat calls the present latency
 constexpr std::chrono::milliseconds kWatchEvery{60'000};
 constexpr std::chrono::milliseconds kUpkeepBreath{20};  // between steps while there is more to do
 constexpr std::chrono::milliseconds kChoreRestMax{1'000};
@@ -225,11 +228,19 @@ void WorkerProcess::run_upkeep(std::stop_token stop) {
   postgres::UpkeepOptions options;
   options.dedupe_horizon = parts_.settings.ledger.dedupe_horizon;
   options.settlement_keep = parts_.settings.outbox.keep;
+  options.replay_timeout = parts_.settings.replay.timeout;
   postgres::LedgerUpkeep upkeep(postgres_options(parts_.settings, "cutover upkeep " + parts_.instance), options);
   bool more = false;
+  std::chrono::steady_clock::time_point next_count{};
   while (sleep_for(more ? kUpkeepBreath : kUpkeepPause, stop)) {
     try {
       more = upkeep.step();
+      if (std::chrono::steady_clock::now() >= next_count) {
+        next_count = std::chrono::steady_clock::now() + kCountLettersEvery;
+        std::vector<OpenLetterGauges::Group> groups;
+        for (auto& open : upkeep.open_letters(name())) groups.push_back({open.group, open.kind, open.count});
+        parts_.metrics.worker(name()).open_letters.set(std::move(groups));
+      }
     } catch (const DependencyDown&) {
       more = false;  // the lanes say so
     } catch (const std::exception& e) {
@@ -277,7 +288,7 @@ bool WorkerProcess::drain(Deadline deadline) {
   return drained;
 }
 
-WorkerProcess::Report WorkerProcess::report() const {
+WorkerProcess::Report WorkerProcess::report() {
   Report report;
   if (!connection_.connected()) report.broker_trouble = "NATS: " + connection_.trouble();
   report.refusal = loop_->refusal();
@@ -296,6 +307,10 @@ WorkerProcess::Report WorkerProcess::report() const {
     detail[lanes_[i].twin ? "twins" : "lanes"][lanes_[i].spec.name] = {{"condition", name_of(state.condition)}, {"detail", state.detail},
                                             {"pending", state.pending}, {"ack_pending", state.ack_pending},
                                             {"stream", lanes_[i].spec.stream}};
+    const Histogram& latency = m.publish_to_commit_seconds;
+    if (recent_.size() <= i) recent_.emplace_back(0.99, kRecent);
+    if (const auto p99 = recent_[i].update(std::chrono::steady_clock::now(), latency.bounds(), latency.counts()))
+      detail[lanes_[i].twin ? "twins" : "lanes"][lanes_[i].spec.name]["p99_ms"] = std::round(*p99 * 10'000) / 10;
     if (lanes_[i].replay) continue;
     const std::pair<std::string, int> place{lanes_[i].origin.stream, lanes_[i].origin.incarnation};
     (unused || (up && state.pending == 0) ? idle : busy).insert(place);

@@ -12,6 +12,7 @@
 #include "runtime/nats/connection.h"
 #include "runtime/nats/publisher.h"
 #include "runtime/nats/pull_source.h"
+#include "runtime/observe/recent_quantile.h"
 #include "runtime/postgres/outbox_store.h"
 
 namespace cutover {
@@ -73,7 +74,7 @@ class WorkerProcess {
   // Throws StartError: streams missing, another incarnation, consumers that cannot be made.
   void start(Deadline deadline);
   bool drain(Deadline deadline);
-  Report report() const;
+  Report report();
   // Whether the worker is in shadow or canary: then it reads what it sends from there.
   void set_shadow(bool shadow);
   const std::string& name() const { return parts_.spec.name; }
@@ -89,6 +90,7 @@ class WorkerProcess {
   Connection connection_;
   std::vector<ConsumerLane> lanes_;
   bool shadow_ = false;
+  std::vector<RecentQuantile> recent_;  // latency by lane, for report
   std::unique_ptr<PullSource> source_;
   std::unique_ptr<ConsumerLoop> loop_;
   std::vector<std::jthread> chores_;

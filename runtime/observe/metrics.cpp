@@ -36,8 +36,13 @@ class Series {
     labels.insert(more.begin(), more.end());
     return Counter(prometheus::BuildCounter().Name(name).Help(help).Register(registry_).Add(labels));
   }
-  Gauge gauge(const char* name, const char* help) const {
-    return Gauge(prometheus::BuildGauge().Name(name).Help(help).Register(registry_).Add(labels_));
+  Gauge gauge(const char* name, const char* help, const prometheus::Labels& more = {}) const {
+    prometheus::Labels labels = labels_;
+    labels.insert(more.begin(), more.end());
+    return Gauge(gauge_family(name, help).Add(labels));
+  }
+  prometheus::Family<prometheus::Gauge>& gauge_family(const char* name, const char* help) const {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry_);
   }
   Histogram histogram(const char* name, const char* help, std::span<const double> bounds) const {
     return Histogram(prometheus::BuildHistogram().Name(name).Help(help).Register(registry_).Add(
@@ -94,11 +99,22 @@ LaneMetrics make_lane(const Series& s) {
   };
 }
 
-WorkerMetrics make_worker(const Series& s) {
+OpenLetterGauges make_open_letters(const Series& s, const std::string& worker) {
+  std::vector<Gauge> by_kind;
+  for (const std::string_view kind : DeadLetterCounters::kKinds)
+    by_kind.push_back(s.gauge("cutover_dead_letters_open", "Dead letters that wait for an operator or a replay, by failure kind",
+                              {{"kind", std::string(kind)}}));
+  constexpr const char* kGroup = "cutover_dead_letters_group_open";
+  constexpr const char* kHelp = "The same, of the ten biggest groups as `cutover dlq groups` names them";
+  return OpenLetterGauges(std::move(by_kind), s.gauge(kGroup, kHelp, {{"group", kOther}}), s.gauge_family(kGroup, kHelp), worker);
+}
+
+WorkerMetrics make_worker(const Series& s, const std::string& worker) {
   return WorkerMetrics{
       .pool_connections = s.gauge("cutover_pool_connections", "PostgreSQL connections that the worker holds"),
       .pool_in_use = s.gauge("cutover_pool_in_use", "PostgreSQL connections on which a batch is worked on"),
       .paused = s.gauge("cutover_worker_paused", "1 while the worker waits for a dependency"),
+      .open_letters = make_open_letters(s, worker),
   };
 }
 
@@ -152,6 +168,16 @@ void Histogram::observe(double value) {
   series_->Observe(value);
 }
 
+std::vector<std::uint64_t> Histogram::counts() const {
+  std::vector<std::uint64_t> counts;
+  std::uint64_t below = 0;
+  for (const auto& bucket : series_->Collect().histogram.bucket) {
+    counts.push_back(bucket.cumulative_count - below);
+    below = bucket.cumulative_count;
+  }
+  return counts;
+}
+
 void Histogram::observe_all(std::span<const double> values) {
   std::vector<double> counts(bounds_.size() + 1, 0.0);
   double sum = 0;
@@ -177,15 +203,53 @@ double DeadLetterCounters::value(std::string_view kind) const noexcept {
   return by_kind_[kind_index(kind)].value();
 }
 
+struct OpenLetterGauges::State {
+  std::vector<Gauge> by_kind;
+  Gauge other_groups;
+  prometheus::Family<prometheus::Gauge>& family;
+  std::string worker;
+  std::map<std::string, prometheus::Gauge*> groups{};
+};
+
+OpenLetterGauges::OpenLetterGauges(std::vector<Gauge> by_kind, Gauge other_groups, prometheus::Family<prometheus::Gauge>& groups,
+                                   std::string worker)
+    : state_(new State{std::move(by_kind), other_groups, groups, std::move(worker)}) {}
+OpenLetterGauges::~OpenLetterGauges() = default;
+OpenLetterGauges::OpenLetterGauges(OpenLetterGauges&&) noexcept = default;
+
+void OpenLetterGauges::set(std::vector<Group> groups) {
+  std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.count != b.count ? a.count > b.count : a.id < b.id; });
+  std::array<double, DeadLetterCounters::kKinds.size()> kinds{};
+  double others = 0;
+  std::map<std::string, prometheus::Gauge*> present;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    kinds[kind_index(groups[i].kind)] += static_cast<double>(groups[i].count);
+    if (i >= kGroupsMax) {
+      others += static_cast<double>(groups[i].count);
+      continue;
+    }
+    const auto known = state_->groups.find(groups[i].id);
+    prometheus::Gauge* series =
+        known != state_->groups.end() ? known->second : &state_->family.Add({{"worker", state_->worker}, {"group", groups[i].id}});
+    series->Set(static_cast<double>(groups[i].count));
+    present[groups[i].id] = series;
+  }
+  for (const auto& [id, series] : state_->groups)
+    if (!present.contains(id)) state_->family.Remove(series);
+  state_->groups = std::move(present);
+  state_->other_groups.set(others);
+  for (std::size_t i = 0; i < kinds.size(); ++i) state_->by_kind[i].set(kinds[i]);
+}
+
 struct Metrics::State {
   State(const MetricBounds& bounds, const BuildInfo& build) : outbox(make_outbox({registry, {}})) {
     for (const auto& [worker, worker_lanes] : bounds.workers) {
       for (const std::string& lane : worker_lanes) add_lane(worker, lane);
       add_lane(worker, kOther);
-      workers.emplace(worker, make_worker({registry, {{"worker", worker}}}));
+      workers.emplace(worker, make_worker({registry, {{"worker", worker}}}, worker));
     }
     add_lane(kOther, kOther);
-    workers.emplace(kOther, make_worker({registry, {{"worker", kOther}}}));
+    workers.emplace(kOther, make_worker({registry, {{"worker", kOther}}}, kOther));
     Series(registry, {{"version", build.version}, {"revision", build.revision}})
         .gauge("cutover_build_info", "The running build; always 1")
         .set(1);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -8,6 +9,8 @@
 #include <vector>
 
 namespace prometheus {
+template <typename T>
+class Family;
 class Counter;
 class Gauge;
 class Histogram;
@@ -44,6 +47,9 @@ class Histogram {
   void observe(double value);
   // All of a batch under one lock.
   void observe_all(std::span<const double> values);
+  // How many values fell into each bucket so far; the last one is above all bounds.
+  std::vector<std::uint64_t> counts() const;
+  std::span<const double> bounds() const noexcept { return bounds_; }
 
  private:
   prometheus::Histogram* series_;
@@ -61,6 +67,28 @@ class DeadLetterCounters {
 
  private:
   std::vector<Counter> by_kind_;
+};
+
+// Open dead letters of a worker as the database has them: by kind, and the biggest groups. A group that is not among them any
+// more loses its series.
+class OpenLetterGauges {
+ public:
+  static constexpr std::size_t kGroupsMax = 10;
+  OpenLetterGauges(std::vector<Gauge> by_kind, Gauge other_groups, prometheus::Family<prometheus::Gauge>& groups, std::string worker);
+  ~OpenLetterGauges();
+  OpenLetterGauges(OpenLetterGauges&&) noexcept;
+
+  struct Group {
+    std::string id;
+    std::string kind;
+    std::uint64_t count = 0;
+  };
+  // groups  all of them, in any order. One thread.
+  void set(std::vector<Group> groups);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 // Labels: worker, lane.
@@ -92,6 +120,7 @@ struct WorkerMetrics {
   Gauge pool_connections;
   Gauge pool_in_use;  // batches that are being worked on, each on a connection
   Gauge paused;       // 1 while a dependency is away
+  OpenLetterGauges open_letters;
 };
 
 struct OutboxMetrics {

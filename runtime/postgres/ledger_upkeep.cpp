@@ -43,11 +43,25 @@ bool LedgerUpkeep::step() {
     connection_.run("COMMIT");
     // In a transaction of its own: it takes the exclusive lock of every worker, for a moment.
     more |= connection_.run("SELECT cutover.rotate_marks($1::bigint)", {options_.slot_bytes_max})->boolean(0, 0);
+    connection_.run("SELECT cutover.republish_replays(make_interval(secs => $1::double precision), 500)", {seconds(options_.replay_timeout)});
     return more;
   } catch (...) {
     connection_.rollback();
     throw;
   }
+}
+
+std::vector<OpenLetters> LedgerUpkeep::open_letters(const std::string& worker) {
+  if (!connection_.connected()) connection_.connect();
+  const auto rows = connection_.run(R"sql(
+SELECT d.group_id, d.kind, count(*) FROM cutover.dead_letters d
+WHERE d.worker_id = (SELECT worker_id FROM cutover.workers WHERE worker = $1::text) AND d.state IN ('open', 'replaying') AND NOT d.shadow
+GROUP BY d.group_id, d.kind)sql",
+                                    {std::string_view(worker)});
+  std::vector<OpenLetters> groups;
+  for (std::size_t i = 0; i < rows->size(); ++i)
+    groups.push_back({std::string(rows->text(i, 0)), std::string(rows->text(i, 1)), static_cast<std::uint64_t>(rows->integer(i, 2))});
+  return groups;
 }
 
 }  // namespace cutover::postgres

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/postgres/connection.h"
 
@@ -14,6 +15,14 @@ struct UpkeepOptions {
   std::chrono::milliseconds note_keep{60'000};  // what earlier deliveries left about events that are settled by now
   std::int64_t slot_bytes_max = 64 << 20;              // size of the hot marks table that makes it rotate
   int rows_per_step = 5'000;
+  std::chrono::milliseconds replay_timeout{300'000};  // a replay that nobody settled for so long is published again
+};
+
+// Open dead letters of one group, those that are being replayed included.
+struct OpenLetters {
+  std::string group;
+  std::string kind;
+  std::uint64_t count = 0;
 };
 
 // Keeps the ledger small: rotates and merges marks, expires them, compacts settlements. In short steps, each a transaction
@@ -23,6 +32,7 @@ class LedgerUpkeep {
   LedgerUpkeep(ConnectionOptions connection, UpkeepOptions options);
   // One step. Returns true when there is more to do at once. Throws DependencyDown, TransactionConflict, StatementError.
   bool step();
+  std::vector<OpenLetters> open_letters(const std::string& worker);
 
  private:
   Connection connection_;

@@ -93,3 +93,17 @@ TEST_CASE("counters lose nothing between threads, and never go down", "[metrics]
   applied.add(-5);
   CHECK(applied.value() == 40'000);
 }
+
+TEST_CASE("open dead letters are shown by kind, and the ten biggest groups by name", "[metrics]") {
+  Metrics metrics(kBounds, {});
+  OpenLetterGauges& open = metrics.worker("search-projector").open_letters;
+  std::vector<OpenLetterGauges::Group> groups;
+  for (int i = 0; i < 12; ++i) groups.push_back({"group" + std::to_string(i), i == 0 ? "malformed" : "rejected", static_cast<std::uint64_t>(100 - i)});
+  open.set(groups);
+  CHECK_THAT(metrics.text(), ContainsSubstring(R"(cutover_dead_letters_open{kind="malformed",worker="search-projector"} 100)"));
+  CHECK_THAT(metrics.text(), ContainsSubstring(R"(cutover_dead_letters_group_open{group="group9",worker="search-projector"} 91)"));
+  CHECK_THAT(metrics.text(), !ContainsSubstring("group10") && ContainsSubstring(R"({group="other",worker="search-projector"} 179)"));
+  open.set({{"group10", "rejected", 3}});
+  CHECK_THAT(metrics.text(), ContainsSubstring(R"({group="group10",worker="search-projector"} 3)") && !ContainsSubstring("group9"));
+  CHECK_THAT(metrics.text(), ContainsSubstring(R"(cutover_dead_letters_open{kind="malformed",worker="search-projector"} 0)"));
+}

@@ -1,0 +1,182 @@
+#include "runtime/cli/dlq.h"
+
+#include <fmt/format.h>
+
+#include "runtime/cli/commands.h"
+#include "runtime/contract/timestamp.h"
+#include "runtime/engine/ports.h"
+#include "runtime/host/quantities.h"
+#include "runtime/postgres/headers.h"
+
+namespace cutover::cli {
+namespace {
+
+const std::vector<std::string> kKinds = {"malformed", "unsupported_version", "rejected",
+                                         "transient", "crash_suspect",       "gap"};
+const std::vector<std::string> kStates = {"open",    "replaying", "replayed", "handed over",
+                                          "dropped", "seized",    "all"};
+
+// A time, or how long ago: 2h.
+std::string time_text(const std::string& text, const char* option) {
+  if (const auto ago = parse_duration(text)) return postgres::timestamp_text(SystemClock().now() - *ago);
+  if (const auto at = parse_timestamp(text)) return postgres::timestamp_text(*at);
+  throw CommandError(
+      fmt::format("\"{}\" is no time ({}). Do: write how long ago (90s, 2h, 3d), or 2026-03-01T02:30:00Z.",
+                  text, option));
+}
+
+std::string plain(std::string_view message) {
+  const auto colon = message.find(":  ");  // ERROR:  text
+  return std::string(colon == std::string_view::npos ? message : message.substr(colon + 3));
+}
+
+}  // namespace
+
+void add_filter_options(CLI::App* command, LetterFilter& filter, bool with_state, bool with_all) {
+  const auto add = [&](const char* name, std::string& value, const char* text, const char* type) {
+    return command->add_option(name, value, text)->type_name(type)->group("Which dead letters");
+  };
+  add("--group", filter.group, "Of this group; `cutover dlq groups` lists them", "GROUP");
+  add("--worker", filter.worker, "That this worker gave up on", "NAME");
+  add("--lane", filter.lane, "Of this lane", "NAME");
+  add("--kind", filter.kind, "malformed, unsupported_version, rejected, transient, crash_suspect or gap",
+      "KIND")
+      ->check(CLI::IsMember(kKinds).description(""));
+  add("--event", filter.event, "Of this event name", "NAME");
+  add("--key", filter.key, "Of this ordering key", "KEY");
+  add("--stream", filter.stream, "From this stream", "NAME");
+  add("--since", filter.since, "Last failed at this time or later: 2h (ago), or 2026-03-01T02:30:00Z",
+      "TIME");
+  add("--until", filter.until, "Last failed before this time", "TIME");
+  if (with_state)
+    add("--state", filter.state, "open, replaying, replayed, \"handed over\", dropped, seized or all",
+        "STATE")
+        ->check(CLI::IsMember(kStates).description(""))
+        ->capture_default_str();
+  command->add_option("--letter", filter.letters, "This one, by its number; may be given again")
+      ->type_name("LETTER")
+      ->expected(1)
+      ->take_all()
+      ->group("Which dead letters");
+  if (with_all)
+    command->add_flag("--all", filter.all, "All open ones; needed where nothing else says which")
+        ->group("Which dead letters");
+}
+
+Json filter_document(const LetterFilter& filter) {
+  Json document = Json::object();
+  const std::pair<const char*, const std::string*> texts[] = {
+      {"worker", &filter.worker}, {"lane", &filter.lane},   {"kind", &filter.kind},
+      {"group", &filter.group},   {"event", &filter.event}, {"key", &filter.key},
+      {"stream", &filter.stream}, {"state", &filter.state}};
+  for (const auto& [name, value] : texts)
+    if (!value->empty() && *value != "all") document[name] = *value;
+  if (!filter.since.empty()) document["since"] = time_text(filter.since, "--since");
+  if (!filter.until.empty()) document["until"] = time_text(filter.until, "--until");
+  if (!filter.letters.empty()) document["letters"] = filter.letters;
+  return document;
+}
+
+std::string filter_words(const LetterFilter& filter) {
+  std::string words;
+  const std::pair<const char*, const std::string*> options[] = {
+      {"--group", &filter.group},   {"--worker", &filter.worker}, {"--lane", &filter.lane},
+      {"--kind", &filter.kind},     {"--event", &filter.event},   {"--key", &filter.key},
+      {"--stream", &filter.stream}, {"--since", &filter.since},   {"--until", &filter.until}};
+  for (const auto& [name, value] : options)
+    if (!value->empty()) words += fmt::format(" {} {}", name, *value);
+  for (const std::int64_t letter : filter.letters) words += fmt::format(" --letter {}", letter);
+  if (filter.all && words.empty()) words = " --all";
+  return words;
+}
+
+void add_letter_change(CLI::App* command, LetterChange& change) {
+  command->add_option("--reason", change.reason, "Why; kept in the operators' log. Needed unless --dry-run")
+      ->type_name("TEXT");
+  command->add_flag("--dry-run", change.dry_run, "Print what it would do, change nothing");
+}
+
+void check_reason(const LetterChange& change, const std::string& command) {
+  if (change.reason.empty() && !change.dry_run)
+    throw CommandError(fmt::format(
+        "{} changes dead letters, and needs a reason (--reason). Do: add --reason TEXT; it is kept in the "
+        "operators' log. --dry-run needs none.",
+        command));
+}
+
+std::unique_ptr<postgres::Session> open_session(const Shell& shell, const std::string& command) {
+  const Settings settings = shell.load_settings().values;
+  return std::make_unique<postgres::Session>(settings.postgres.url, settings.postgres.password,
+                                             "cutover " + command);
+}
+
+void with_refusals(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const StatementError& error) {
+    const std::string text = plain(error.what());
+    if (error.sqlstate == "CU006")
+      throw CommandError(
+          text +
+              ". Do: have somebody with another database login run `cutover dlq approve PLAN --reason TEXT`.",
+          kDifferent);
+    if (error.sqlstate == "CU007")
+      throw CommandError(text + ". Do: see `cutover dlq plans` and `cutover dlq ls`.", kDifferent);
+    if (error.sqlstate == "CU008")
+      throw CommandError(
+          text + ". Do: put it back as it was; an event of its own is the producer's to publish.",
+          kDifferent);
+    if (error.sqlstate == "CU001")
+      throw CommandError(text + ". Do: start that worker once, it registers itself.", kDifferent);
+    if (error.sqlstate == "42501")
+      throw CommandError(text + ". Do: GRANT cutover_operator to the database login of postgres.url.");
+    throw;
+  }
+}
+
+std::string short_time(const Json& time) {
+  if (!time.is_string()) return "-";
+  std::string text = time.get<std::string>().substr(0, 19);
+  if (text.size() > 10) text[10] = ' ';
+  return text;
+}
+
+std::string text_of(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null() || *found == "") return "-";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+std::string shortened(const std::string& text, std::size_t characters_max) {
+  std::size_t characters = 0;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 && ++characters > characters_max)
+      return text.substr(0, i) + "...";
+  return text;
+}
+
+void print_groups(Output& out, const Json& groups) {
+  std::vector<std::vector<Cell>> rows;
+  for (const Json& g : groups)
+    rows.push_back({text_of(g, "group"), grouped(g["count"].get<std::uint64_t>()), text_of(g, "worker"),
+                    text_of(g, "lane"), Cell(text_of(g, "kind"), Tone::warn), short_time(g["first"]),
+                    short_time(g["last"]), g["sample"]["letter"].dump(), shortened(text_of(g, "error"), 80)});
+  out.table(
+      {"group", "letters", "worker", "lane", "kind", "first failure", "last failure", "sample", "error"},
+      rows);
+}
+
+void add_dlq(Shell& shell) {
+  CLI::App* dlq =
+      shell.add_group("dlq", "Dead letters: see what workers gave up on, replay it, hand it over, drop it",
+                      "cutover dlq groups");
+  add_dlq_list(shell, *dlq);
+  add_dlq_show(shell, *dlq);
+  add_dlq_replay(shell, *dlq);
+  add_dlq_plans(shell, *dlq);
+  add_dlq_drop(shell, *dlq);
+  add_dlq_edit(shell, *dlq);
+  add_dlq_transfer(shell, *dlq);
+}
+
+}  // namespace cutover::cli
