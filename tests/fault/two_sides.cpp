@@ -35,12 +35,13 @@ TwoSides::TwoSides(Options options)
 }
 
 std::vector<std::pair<std::string, std::string>> TwoSides::environment() const {
-  return {{"CUTOVER_NATS_SERVERS", broker.url()},
-          {"CUTOVER_POSTGRES_URL", db.url()},
-          {"CUTOVER_LOG_FORMAT", "json"}};
+  std::vector<std::pair<std::string, std::string>> all = {
+      {"CUTOVER_NATS_SERVERS", broker.url()}, {"CUTOVER_POSTGRES_URL", db.url()}, {"CUTOVER_LOG_FORMAT", "json"}};
+  if (options_.replays_a_second > 0) all.emplace_back("CUTOVER_REPLAY_RATE", std::to_string(options_.replays_a_second));
+  return all;
 }
 
-void TwoSides::start_worker() {
+void TwoSides::start_worker(bool fixed) {
   worker.reset();
   std::vector<std::string> argv{CUTOVER_TEST_WORKER,
                                 kWorker,
@@ -52,6 +53,8 @@ void TwoSides::start_worker() {
                                 kEvent,
                                 "--ordered",
                                 options_.ordered ? "yes" : "no",
+                                "--fixed",
+                                fixed ? "yes" : "no",
                                 "--lane",
                                 "contact," + kStream + ",contact.>,5,512,2000"};
   worker = std::make_unique<Program>(argv, environment(), log_file("worker"));

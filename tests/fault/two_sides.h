@@ -19,7 +19,8 @@ namespace cutover::test {
 class TwoSides {
  public:
   struct Options {
-    bool ordered = false;  // versions of a key are applied in order
+    bool ordered = false;      // versions of a key are applied in order
+    int replays_a_second = 0;  // 0: as many as the settings say
   };
   inline static const std::string kWorker = "search-projector", kStream = "CONTACT",
                                   kEvent = "contact.edge_upserted";
@@ -28,7 +29,7 @@ class TwoSides {
   TwoSides();
 
   // Starts a process; one that runs is killed with SIGKILL before.
-  void start_worker();
+  void start_worker(bool fixed = false);  // fixed: its bug is mended, see ScriptedWorker
   void start_monolith();
   void start_relay();  // `cutover relay`, for when no worker runs that has one
   void kill_worker() { worker.reset(); }
