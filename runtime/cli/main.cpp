@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "runtime/cli/commands.h"
+#include "runtime/cli/compare.h"
 #include "workers/dispute/dispute_worker.h"
 #include "workers/dispute/operator_desk.h"
 #include "workers/dispute/shadow_seed.h"
@@ -143,6 +144,7 @@ int main(int argc, char** argv) {
   cli::add_dlq(shell);
   cli::add_status(shell);
   cli::add_audit(shell);
+  cli::add_compare(shell);
   cli::add_explain(shell);
   cli::add_cases(shell, desk);
   cli::add_doctor(shell);

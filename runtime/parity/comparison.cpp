@@ -37,7 +37,8 @@ std::pair<Class, double> compare(const OutputField& field, const Value& a, const
     if (apart <= field.tolerance) return {Class::tolerated, 0};
     return {Class::field_differs, field.tolerance > 0 ? apart / field.tolerance : apart};
   }
-  if (*a == *b || (field.rule == OutputField::Rule::set && as_set(*a) == as_set(*b))) return {Class::equal, 0};
+  if (*a == *b || (field.rule == OutputField::Rule::set && as_set(*a) == as_set(*b)))
+    return {Class::equal, 0};
   return {Class::field_differs, 1};
 }
 

@@ -13,14 +13,14 @@ namespace cutover::parity {
 // What becomes of one key, or of one event that a side gave up on.
 enum class Class {
   equal,
-  tolerated,      // within the rules of the fields
-  ignored,        // a rule hides every difference
-  transient,      // gone when read again
-  pending,        // written by an event that only one side has settled
-  missing,        // the worker has no such row
-  extra,          // the monolith has no such row
+  tolerated,  // within the rules of the fields
+  ignored,    // a rule hides every difference
+  transient,  // gone when read again
+  pending,    // written by an event that only one side has settled
+  missing,    // the worker has no such row
+  extra,      // the monolith has no such row
   field_differs,
-  type_differs,   // null against a value, or a column of another type
+  type_differs,  // null against a value, or a column of another type
   error_on_one_side,
   errors_differ,
 };
@@ -49,7 +49,8 @@ Compared compare(const Output& output, const RowPair& pair);
 // Changes whenever one of both rows does.
 std::uint64_t fingerprint(const RowPair& pair) noexcept;
 
-// Elements of PostgreSQL's text of a one-dimensional array, in order: {a,"b c"}. Anything else is one element.
+// Elements of PostgreSQL's text of a one-dimensional array, in order: {a,"b c"}. Anything else is one
+// element.
 std::vector<std::string> array_elements(std::string_view text);
 
 }  // namespace cutover::parity

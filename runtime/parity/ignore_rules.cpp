@@ -26,15 +26,14 @@ void IgnoreRules::apply(Compared& row, bool counted) {
     row.what = Class::ignored;
     return;
   }
-  const bool value = std::any_of(row.fields.begin(), row.fields.end(), [](const FieldDifference& d) {
-    return d.what == Class::field_differs;
-  });
+  const bool value = std::any_of(row.fields.begin(), row.fields.end(),
+                                 [](const FieldDifference& d) { return d.what == Class::field_differs; });
   row.what = value ? Class::field_differs : Class::type_differs;
 }
 
 std::string failure_of(const IgnoreUse& use, std::uint64_t compared_rows) {
-  const std::string rule = fmt::format("the rule of {} that ignores {} of {}", use.rule.owner, use.rule.field,
-                                       use.rule.output);
+  const std::string rule =
+      fmt::format("the rule of {} that ignores {} of {}", use.rule.owner, use.rule.field, use.rule.output);
   if (use.expired) return fmt::format("{} expired on {}", rule, use.rule.expires);
   const double rate =
       compared_rows == 0 ? 0 : static_cast<double>(use.hidden) / static_cast<double>(compared_rows);

@@ -13,10 +13,10 @@ namespace cutover::parity {
 struct IgnoreRule {
   std::string output;  // search documents
   std::string field;
-  std::string owner;   // who answers for it
+  std::string owner;  // who answers for it
   std::string reason;
-  std::string expires;   // 2026-12-31: the last day on which it holds, UTC
-  double rate_max = 0;   // of the compared rows, at most this share may be hidden
+  std::string expires;  // 2026-12-31: the last day on which it holds, UTC
+  double rate_max = 0;  // of the compared rows, at most this share may be hidden
 };
 
 // A rule and what it hid.

@@ -33,9 +33,9 @@ std::vector<std::string> standing_still(const Marks& first, const Marks& last) {
     const auto before = first.find(stream);
     if (before == first.end() || before->second.common < mark.common) continue;
     if (before->second.common >= before->second.highest) continue;  // nothing waited then
-    reasons.push_back(fmt::format("the watermark of stream {} stands at {}: the {} has not settled {}, the other side is at {}",
-                                  stream, mark.common, mark.behind == "serving" ? "monolith" : "worker", mark.common + 1,
-                                  mark.highest));
+    reasons.push_back(fmt::format(
+        "the watermark of stream {} stands at {}: the {} has not settled {}, the other side is at {}", stream,
+        mark.common, mark.behind == "serving" ? "monolith" : "worker", mark.common + 1, mark.highest));
   }
   return reasons;
 }

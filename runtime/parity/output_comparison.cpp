@@ -49,7 +49,8 @@ void OutputComparison::look(std::span<const Key> keys, WalkState& state) {
   state.done = true;
 }
 
-void OutputComparison::narrow(const KeyRange& range, std::uint64_t keys, const Marks& marks, WalkState& state) {
+void OutputComparison::narrow(const KeyRange& range, std::uint64_t keys, const Marks& marks,
+                              WalkState& state) {
   const BlockPair block = reader_.hash(range);
   const std::uint64_t rows = block.serving.rows + block.worker.rows;
   OutputResult& result = state.result;
@@ -113,8 +114,9 @@ bool OutputComparison::settle(WalkState& state, IgnoreRules& rules, const Pause&
       if (!pause(std::chrono::milliseconds(0))) return false;
       const std::vector<Suspect> chunk =
           round == 0 ? journal_.suspects(from, kReadAgain)
-                     : std::vector<Suspect>(before.begin() + static_cast<std::ptrdiff_t>(from),
-                                            before.begin() + static_cast<std::ptrdiff_t>(std::min(from + kReadAgain, all)));
+                     : std::vector<Suspect>(
+                           before.begin() + static_cast<std::ptrdiff_t>(from),
+                           before.begin() + static_cast<std::ptrdiff_t>(std::min(from + kReadAgain, all)));
       std::vector<Key> keys;
       std::map<Key, const Suspect*> of;
       for (const Suspect& suspect : chunk) {

@@ -27,8 +27,8 @@ struct WalkState {
   OutputResult result;
 };
 
-// Where a comparison keeps what it finds, so that its memory does not grow with the differences and a comparison that was
-// interrupted can go on. One thread.
+// Where a comparison keeps what it finds, so that its memory does not grow with the differences and a
+// comparison that was interrupted can go on. One thread.
 class Journal {
  public:
   virtual ~Journal() = default;
@@ -50,21 +50,23 @@ struct ComparisonOptions {
 // Lets that much time pass; false when somebody wants to stop.
 using Pause = std::function<bool(std::chrono::milliseconds)>;
 
-// Compares one output, in two steps. walk() hashes both sides block by block, halves a block that differs until it is small,
-// and compares its rows by the rules; what differs becomes a suspect. settle() reads the suspects again: a difference is
-// confirmed when neither row changed while both sides settled all that either had settled when it was seen.
+// Compares one output, in two steps. walk() hashes both sides block by block, halves a block that differs
+// until it is small, and compares its rows by the rules; what differs becomes a suspect. settle() reads the
+// suspects again: a difference is confirmed when neither row changed while both sides settled all that either
+// had settled when it was seen.
 class OutputComparison {
  public:
   // All outlive this. `rules` count what they hide.
-  OutputComparison(const Output& output, RowReader& reader, Journal& journal, const ComparisonOptions& options)
+  OutputComparison(const Output& output, RowReader& reader, Journal& journal,
+                   const ComparisonOptions& options)
       : output_(output), reader_(reader), journal_(journal), options_(options) {}
 
   // Goes on from `state`; false when the journal said stop.
   bool walk(WalkState& state);
   // Compares these keys only, instead of walk().
   void look(std::span<const Key> keys, WalkState& state);
-  // Classifies the suspects into state.result and writes the differences; false when `pause` said stop: call it again from
-  // the state that walk() left.
+  // Classifies the suspects into state.result and writes the differences; false when `pause` said stop: call
+  // it again from the state that walk() left.
   bool settle(WalkState& state, IgnoreRules& rules, const Pause& pause);
 
  private:

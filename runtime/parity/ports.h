@@ -9,7 +9,8 @@
 
 namespace cutover::parity {
 
-// What a comparison reads, and from where. Serving's rows are the monolith's, the other schema's the worker's.
+// What a comparison reads, and from where. Serving's rows are the monolith's, the other schema's the
+// worker's.
 
 using Value = std::optional<std::string>;  // PostgreSQL's text; nothing for null
 using Key = std::vector<std::string>;      // the key's columns, as text
@@ -21,8 +22,8 @@ struct KeyRange {
 };
 
 struct Row {
-  std::vector<Value> values;   // in the order of Output::fields
-  std::string stream;          // of the event that last wrote it; empty: none
+  std::vector<Value> values;  // in the order of Output::fields
+  std::string stream;         // of the event that last wrote it; empty: none
   std::uint64_t sequence = 0;
   std::string stratum;
 };
@@ -36,8 +37,9 @@ struct RowPair {
 // One side of a range, hashed by the database.
 struct Block {
   std::uint64_t rows = 0;
-  std::uint64_t exact = 0;   // of all fields as they are
-  std::uint64_t coarse = 0;  // of all fields, numbers in steps of their tolerance: differs where a rule might object
+  std::uint64_t exact = 0;  // of all fields as they are
+  std::uint64_t coarse =
+      0;  // of all fields, numbers in steps of their tolerance: differs where a rule might object
   std::map<std::string, std::uint64_t> strata;  // rows of each
   bool operator==(const Block&) const = default;
 };
@@ -50,7 +52,7 @@ struct BlockPair {
 struct StreamMark {
   std::uint64_t common = 0;   // both sides settled everything up to here that either of them has settled
   std::uint64_t highest = 0;  // that either side has settled
-  std::string behind;         // the side that has not settled common + 1: serving | worker; empty: none is behind
+  std::string behind;  // the side that has not settled common + 1: serving | worker; empty: none is behind
 };
 using Marks = std::map<std::string, StreamMark>;
 
@@ -66,7 +68,8 @@ class RowReader {
  public:
   virtual ~RowReader() = default;
   virtual std::vector<ColumnDifference> columns() = 0;
-  // The key of row number `rows` of a range, counting the rows of both sides together; nullopt when it has fewer.
+  // The key of row number `rows` of a range, counting the rows of both sides together; nullopt when it has
+  // fewer.
   virtual std::optional<Key> step(const KeyRange& range, std::uint64_t rows) = 0;
   // Both sides of a range, as of one moment.
   virtual BlockPair hash(const KeyRange& range) = 0;

@@ -17,10 +17,15 @@ namespace cutover::parity {
 
 using Counts = std::array<std::uint64_t, kClasses>;  // by Class
 
-inline std::uint64_t& count_of(Counts& counts, Class what) { return counts[static_cast<std::size_t>(what)]; }
-inline std::uint64_t count_of(const Counts& counts, Class what) { return counts[static_cast<std::size_t>(what)]; }
+inline std::uint64_t& count_of(Counts& counts, Class what) {
+  return counts[static_cast<std::size_t>(what)];
+}
+inline std::uint64_t count_of(const Counts& counts, Class what) {
+  return counts[static_cast<std::size_t>(what)];
+}
 
-// One difference, as diffs.jsonl holds it: a row, or an event that a side gave up on (then key is {"CONTACT/42"}).
+// One difference, as diffs.jsonl holds it: a row, or an event that a side gave up on (then key is
+// {"CONTACT/42"}).
 struct Difference {
   std::string output;
   Key key;

@@ -6,10 +6,12 @@
 namespace cutover::parity {
 
 Bias bias_of(const Statistics& s) {
-  // Two-sided 95 % quantile of Student's distribution: exact where few pairs make it wide, close to it elsewhere.
+  // Two-sided 95 % quantile of Student's distribution: exact where few pairs make it wide, close to it
+  // elsewhere.
   static constexpr std::array<double, 30> kQuantiles = {
-      12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-      2.120,  2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042};
+      12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+      2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+      2.080,  2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042};
   Bias bias;
   if (s.pairs < 2) {
     bias.low = -std::numeric_limits<double>::max();
@@ -17,8 +19,8 @@ Bias bias_of(const Statistics& s) {
     return bias;
   }
   const std::uint64_t freedom = s.pairs - 1;
-  const double quantile = freedom <= kQuantiles.size() ? kQuantiles[freedom - 1]
-                                                       : 1.96 + 2.4 / static_cast<double>(freedom);
+  const double quantile =
+      freedom <= kQuantiles.size() ? kQuantiles[freedom - 1] : 1.96 + 2.4 / static_cast<double>(freedom);
   const double half = quantile * s.deviation / std::sqrt(static_cast<double>(s.pairs));
   bias.low = s.mean_difference - half;
   bias.high = s.mean_difference + half;

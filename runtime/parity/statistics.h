@@ -26,7 +26,7 @@ struct Statistics {
   Spread worker;
   std::uint64_t pairs = 0;
   double mean_difference = 0;
-  double deviation = 0;  // standard deviation of the differences, of a sample
+  double deviation = 0;                   // standard deviation of the differences, of a sample
   std::array<std::uint64_t, 3> beyond{};  // rows that are more than 5, 10 and 20 apart
 };
 inline constexpr std::array<double, 3> kBeyond = {5, 10, 20};
@@ -38,7 +38,8 @@ struct Bias {
   bool fails = false;
 };
 inline constexpr double kBiasMax = 0.001;
-// Fails when the interval excludes 0 and the mean is beyond kBiasMax. Below two pairs there is no interval: it spans all.
+// Fails when the interval excludes 0 and the mean is beyond kBiasMax. Below two pairs there is no interval:
+// it spans all.
 Bias bias_of(const Statistics& statistics);
 
 // How both sides are spread over equal bins.

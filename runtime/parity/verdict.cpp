@@ -34,7 +34,8 @@ void say_mismatches(const OutputResult& result, Reasons& reasons) {
           result.statistics->field, result.statistics->mean_difference, bias.low, bias.high));
   }
   for (const IgnoreUse& use : result.ignores)
-    if (std::string failure = failure_of(use, result.compared()); !failure.empty()) reasons.push_back(failure);
+    if (std::string failure = failure_of(use, result.compared()); !failure.empty())
+      reasons.push_back(failure);
 }
 
 void say_errors(const Counts& errors, Reasons& reasons) {
@@ -52,16 +53,17 @@ void say_few(const Summary& summary, const std::vector<Output>& outputs, const V
       const auto found = summary.outputs[i].strata.find(stratum);
       const std::uint64_t samples = found == summary.outputs[i].strata.end() ? 0 : found->second;
       if (samples < limits.stratum_samples_min)
-        reasons.push_back(fmt::format("{}: too few samples of {}: {} of {}", summary.outputs[i].output, stratum,
-                                      samples, limits.stratum_samples_min));
+        reasons.push_back(fmt::format("{}: too few samples of {}: {} of {}", summary.outputs[i].output,
+                                      stratum, samples, limits.stratum_samples_min));
     }
 }
 
 void say_restless(const OutputResult& result, const VerdictLimits& limits, Reasons& reasons) {
   const std::uint64_t transient = count_of(result.counts, Class::transient);
   if (static_cast<double>(transient) > limits.transient_max * static_cast<double>(result.compared()))
-    reasons.push_back(fmt::format("{}: {} of {} rows differed at first and not when read again, more than {:g} of them",
-                                  result.output, transient, result.compared(), limits.transient_max));
+    reasons.push_back(
+        fmt::format("{}: {} of {} rows differed at first and not when read again, more than {:g} of them",
+                    result.output, transient, result.compared(), limits.transient_max));
 }
 
 }  // namespace

@@ -139,11 +139,12 @@ Guard worker_alive(const GuardFacts& f) {
 
 Guard parity(const GuardFacts& f, const GuardLimits& limits) {
   constexpr std::string_view kName = "parity";
-  if (!f.parity) return failed(kName, "there is no verdict", "Compare both sides' results first.");
+  if (!f.parity) return failed(kName, "there is no verdict", fmt::format("cutover compare {}", f.worker));
   const ParityFact& p = *f.parity;
   const std::string text = fmt::format("{}, {} old, over {} samples", p.verdict, span_text(p.age), p.samples);
-  const std::string again = "Compare both sides' results again.";
-  if (p.verdict != "ok") return failed(kName, text, "Find out why the two sides differ.");
+  const std::string again = fmt::format("cutover compare {}", f.worker);
+  if (p.verdict == "inconclusive") return failed(kName, text, again + "; its report says what it lacked.");
+  if (p.verdict != "ok") return failed(kName, text, "Find out why the two sides differ: see the report of `" + again + "`.");
   if (p.age >= limits.parity_age_max)
     return failed(kName, fmt::format("{}: older than {}", text, span_text(limits.parity_age_max)), again);
   if (p.samples < limits.parity_samples_min)

@@ -73,6 +73,7 @@ std::vector<Trip> trips() {
       {"worker_alive", "build 0.9", [](GuardFacts& f) { f.instances[0].build = "0.9"; }},
       {"parity", "no verdict", [](GuardFacts& f) { f.parity.reset(); }},
       {"parity", "different", [](GuardFacts& f) { f.parity->verdict = "different"; }},
+      {"parity", "inconclusive", [](GuardFacts& f) { f.parity->verdict = "inconclusive"; }},
       {"parity", "older than 24 h", [](GuardFacts& f) { f.parity->age = 24h; }},
       {"parity", "999 samples of 1000", [](GuardFacts& f) { f.parity->samples = 999; }},
       {"parity", "for build 0.9", [](GuardFacts& f) { f.parity->build = "0.9"; }},

@@ -96,7 +96,8 @@ TEST_CASE("a fingerprint changes with either row, its event and its absence", "[
 }
 
 TEST_CASE("names of classes are read back", "[parity]") {
-  for (std::size_t i = 0; i < kClasses; ++i) CHECK(class_of(to_text(static_cast<Class>(i))) == static_cast<Class>(i));
+  for (std::size_t i = 0; i < kClasses; ++i)
+    CHECK(class_of(to_text(static_cast<Class>(i))) == static_cast<Class>(i));
   CHECK(!class_of("same"));
   CHECK(is_mismatch(Class::missing));
   CHECK(!is_mismatch(Class::pending));

@@ -75,8 +75,7 @@ TEST_CASE("a verdict is ok, different or inconclusive, and says why", "[parity]"
        }},
       {"serving is empty", Verdict::inconclusive, "serving is empty",
        [](S& s, C&) { s.outputs[0].serving_rows = 0; }},
-      {"both are empty", Verdict::inconclusive, "not one row",
-       [](S& s, C&) { s.outputs[0] = {}; }},
+      {"both are empty", Verdict::inconclusive, "not one row", [](S& s, C&) { s.outputs[0] = {}; }},
       {"one side is dead", Verdict::inconclusive, "no instance",
        [](S& s, C& c) {
          c.obstacles = {"no instance of the worker is alive"};
@@ -97,8 +96,9 @@ TEST_CASE("a verdict is ok, different or inconclusive, and says why", "[parity]"
     CHECK(summary.verdict == one.verdict);
     CHECK(summary.reasons.empty() == one.reason.empty());
     if (!one.reason.empty())
-      CHECK(std::any_of(summary.reasons.begin(), summary.reasons.end(),
-                        [&](const std::string& reason) { return reason.find(one.reason) != std::string::npos; }));
+      CHECK(std::any_of(summary.reasons.begin(), summary.reasons.end(), [&](const std::string& reason) {
+        return reason.find(one.reason) != std::string::npos;
+      }));
   }
 }
 
@@ -150,7 +150,8 @@ TEST_CASE("a mean that chance explains is no bias", "[parity]") {
   CHECK(std::abs(bias_of(s).high - 11.066) < 0.001);
 }
 
-TEST_CASE("a row of an event beyond the watermark is pending, older ones and those of no event are not", "[parity]") {
+TEST_CASE("a row of an event beyond the watermark is pending, older ones and those of no event are not",
+          "[parity]") {
   const Marks marks = {{"CONTACT", {10, 20, "worker"}}};
   const auto pair = [](const std::string& stream, std::uint64_t serving, std::uint64_t worker) {
     return RowPair{{"1"}, Row{{}, stream, serving, ""}, Row{{}, stream, worker, ""}};

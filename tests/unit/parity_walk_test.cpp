@@ -154,17 +154,26 @@ TEST_CASE("equal tables are hashed once and not read", "[parity]") {
   CHECK(w.state.result.serving_rows == 5'000);
 }
 
-TEST_CASE("every seeded difference is found and classified, none is invented, few rows are read", "[parity]") {
+TEST_CASE("every seeded difference is found and classified, none is invented, few rows are read",
+          "[parity]") {
   World w;
   w.tables.fill(20'000);
   std::map<Key, Class> seeded;
   for (int i = 0; i < 37; ++i) {
     const Key key = TwoTables::key(i * 541 + 3);
     switch (i % 4) {
-      case 0: w.tables.worker.erase(key), seeded[key] = Class::missing; break;
-      case 1: w.tables.serving.erase(key), seeded[key] = Class::extra; break;
-      case 2: w.tables.worker[key].score = "-1", seeded[key] = Class::field_differs; break;
-      default: w.tables.worker[key].name.reset(), seeded[key] = Class::type_differs; break;
+      case 0:
+        w.tables.worker.erase(key), seeded[key] = Class::missing;
+        break;
+      case 1:
+        w.tables.serving.erase(key), seeded[key] = Class::extra;
+        break;
+      case 2:
+        w.tables.worker[key].score = "-1", seeded[key] = Class::field_differs;
+        break;
+      default:
+        w.tables.worker[key].name.reset(), seeded[key] = Class::type_differs;
+        break;
     }
   }
   w.run();

@@ -6,6 +6,7 @@
 #include "workers/search/announcement.h"
 #include "workers/search/documents.h"
 #include "workers/search/job_queue.h"
+#include "workers/search/output.h"
 #include "workers/search/payload_reader.h"
 #include "workers/search/watermark.h"
 
@@ -203,6 +204,7 @@ WorkerSpec search_projector_spec(std::shared_ptr<const search::SearchSettings> s
                     search::move_watermark(tx, settings->stale_after);
                     return false;
                   }}};
+  spec.outputs = {search::documents_output()};
   return spec;
 }
 
