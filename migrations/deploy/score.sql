@@ -106,15 +106,17 @@ CREATE TABLE %1$I.score_runs (
   finished_at    timestamptz,
   -- outcome
   became_current boolean NOT NULL DEFAULT false, -- false for a published run: a newer one was there already
+  previous       bigint,                         -- the run that was current before it
   principals     bigint,
   edges          bigint,
   summary        jsonb,                          -- distribution, time of each phase in ms, memory
-  announced_to   bigint,                         -- score.explanation_updated was sent up to this principal; null: all
+  announced_to   bigint,                         -- score.explanation_updated was sent up to this principal; null: done
   error          text
 );
 -- One run that may be joined, and one that works, for each side; candidates ride beside them.
 CREATE UNIQUE INDEX score_runs_queued ON %1$I.score_runs (side) WHERE state = 'queued' AND official;
 CREATE INDEX score_runs_open ON %1$I.score_runs (side, run_id) WHERE state IN ('queued', 'running');
+CREATE INDEX score_runs_announcing ON %1$I.score_runs (side, run_id) WHERE announced_to IS NOT NULL;
 CREATE INDEX score_runs_as_of ON %1$I.score_runs (as_of) WHERE state = 'published';
 
 -- Results of batches, kept for 90 days: the history.
@@ -215,6 +217,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $publish$
 DECLARE
   v_as_of timestamptz;
   v_official boolean;
+  v_previous bigint;
   v_current bigint;
 BEGIN
   UPDATE %1$I.score_runs n SET state = 'published', phase = 'done', finished_at = now(), progressed_at = now(), error = NULL
@@ -223,8 +226,9 @@ BEGIN
     RETURN false;
   END IF;
   IF v_official THEN
+    SELECT c.run_id INTO v_previous FROM %1$I.score_current c FOR UPDATE;
     UPDATE %1$I.score_current c SET run_id = p_run_id, as_of = v_as_of WHERE c.as_of <= v_as_of RETURNING c.run_id INTO v_current;
-    UPDATE %1$I.score_runs n SET became_current = true WHERE n.run_id = v_current;
+    UPDATE %1$I.score_runs n SET became_current = true, previous = v_previous WHERE n.run_id = v_current;
   END IF;
   RETURN true;
 END $publish$;

@@ -2,6 +2,7 @@
 
 #include "runtime/cli/case_desk.h"
 #include "runtime/cli/projection.h"
+#include "runtime/cli/score_tools.h"
 #include "runtime/cli/shadow_seed.h"
 #include "runtime/cli/shell.h"
 
@@ -17,7 +18,9 @@ void add_config(Shell& shell);
 void add_version(Shell& shell);
 void add_completion(Shell& shell);
 void add_doctor(Shell& shell);
-void add_status(Shell& shell);
+void add_status(Shell& shell, const ScoreTools& scores);  // outlives it
+void add_trigger(Shell& shell);
+void add_score(Shell& shell, const ScoreTools& scores);   // outlives it
 void add_audit(Shell& shell);
 void add_explain(Shell& shell);
 void add_ownership_steps(Shell& shell, const std::vector<ShadowSeed>& seeds);  // both outlive them

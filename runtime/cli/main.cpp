@@ -5,6 +5,10 @@
 #include "workers/dispute/dispute_worker.h"
 #include "workers/dispute/operator_desk.h"
 #include "workers/dispute/shadow_seed.h"
+#include "workers/score/formula_watch.h"
+#include "workers/score/run_view.h"
+#include "workers/score/score_worker.h"
+#include "workers/score/shadow_seed.h"
 #include "workers/search/drift.h"
 #include "workers/search/reindex.h"
 #include "workers/search/search_worker.h"
@@ -101,6 +105,20 @@ cli::ShadowSeed dispute_seed() {
   return seed;
 }
 
+cli::ShadowSeed score_seed() {
+  constexpr std::int64_t kRows = 5'000;
+  cli::ShadowSeed seed;
+  seed.worker = "score-orchestrator";
+  seed.clear = [](Transaction& tx) { score::clear_shadow(tx); };
+  seed.copy = [](Transaction& tx, const std::string& after) {
+    const score::SeedChunk chunk = score::copy_to_shadow(tx, after, kRows);
+    return cli::ShadowSeed::Chunk{chunk.rows, chunk.next};
+  };
+  // Nothing to remove: a run in shadow supersedes all copies at once.
+  seed.sweep = [](Transaction&, const std::string&) { return cli::ShadowSeed::Chunk{}; };
+  return seed;
+}
+
 static_assert(static_cast<int>(dispute::CaseCommand::Verb::note) == static_cast<int>(cli::CaseCommand::Verb::note));
 
 cli::CaseDesk case_desk() {
@@ -119,6 +137,48 @@ cli::CaseDesk case_desk() {
   return desk;
 }
 
+cli::ScoreSpread to_spread(const score::ReportedRun& run, const score::Distribution& d) {
+  return {run.run,  run.as_of, run.formula, d.count, d.mean, d.p10, d.median, d.p90, d.least, d.most, {d.histogram.begin(), d.histogram.end()}};
+}
+
+cli::ScoreReport score_report(Transaction& tx, std::optional<std::int64_t> run, std::optional<std::int64_t> against) {
+  const score::ReportedRun after = score::reported_run(tx, run);
+  if (!against) against = score::natural_opponent(tx, after.run);
+  score::ReportedRun before;
+  if (against) before = score::reported_run(tx, against);
+  const score::Comparison c = score::compare(before.scores, after.scores);
+  cli::ScoreReport report;
+  report.run = to_spread(after, c.after);
+  if (!against) return report;
+  report.against = to_spread(before, c.before);
+  report.both = c.both;
+  report.appeared = c.appeared;
+  report.gone = c.gone;
+  report.mean_shift = c.mean_shift;
+  report.p10_shift = c.p10_shift;
+  report.median_shift = c.median_shift;
+  report.p90_shift = c.p90_shift;
+  for (std::size_t i = 0; i < c.moved.size(); ++i) report.moved.push_back({score::kMovedPoints[i], c.moved[i]});
+  for (std::size_t i = 0; i < score::kComponents.size(); ++i)
+    report.components.push_back({score::kComponents[i], c.component_shift[i], c.component_shift_most[i]});
+  return report;
+}
+
+cli::ScoreTools score_tools() {
+  cli::ScoreTools tools;
+  tools.worker = "score-orchestrator";
+  tools.runs = [](Transaction& tx) {
+    std::vector<cli::RunStatus> runs;
+    for (const score::RunView& v : score::runs_to_show(tx))
+      runs.push_back({v.schema, v.run, v.state, v.phase, v.formula, v.as_of, v.error, v.official, v.requests, v.attempt, v.done, v.total, v.seconds,
+                      v.eta_seconds});
+    return runs;
+  };
+  tools.report = score_report;
+  tools.activate = [](Transaction& tx, const std::string& formula, const std::string& reason) { score::activate_formula(tx, formula, reason); };
+  return tools;
+}
+
 }  // namespace
 }  // namespace cutover
 
@@ -126,10 +186,11 @@ int main(int argc, char** argv) {
   using namespace cutover;
   const auto search_settings = std::make_shared<search::SearchSettings>();
   const std::vector<cli::Projection> projections = {search_projection(search_settings)};
-  const std::vector<cli::ShadowSeed> seeds = {search_seed(search_settings), dispute_seed()};
+  const std::vector<cli::ShadowSeed> seeds = {search_seed(search_settings), score_seed(), dispute_seed()};
+  const cli::ScoreTools scores = score_tools();
   const cli::CaseDesk desk = case_desk();
 
-  cli::Shell shell({search_projector_spec(search_settings), dispute_processor_spec()}, [search_settings](const Settings& settings) {
+  cli::Shell shell({search_projector_spec(search_settings), score_orchestrator_spec(), dispute_processor_spec()}, [search_settings](const Settings& settings) {
     *search_settings = {settings.search.stale_after, settings.search.chunk_documents};
   });
   cli::add_run(shell);
@@ -142,7 +203,9 @@ int main(int argc, char** argv) {
   cli::add_watch(shell);
   cli::add_incarnation(shell);
   cli::add_dlq(shell);
-  cli::add_status(shell);
+  cli::add_status(shell, scores);
+  cli::add_trigger(shell);
+  cli::add_score(shell, scores);
   cli::add_audit(shell);
   cli::add_compare(shell);
   cli::add_explain(shell);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -11,6 +12,8 @@
 
 #include "runtime/cli/commands.h"
 #include "runtime/cli/interrupt.h"
+#include "runtime/cli/operator_transactions.h"
+#include "runtime/cli/score_tools.h"
 #include "runtime/postgres/headers.h"
 
 namespace cutover::cli {
@@ -108,9 +111,28 @@ Json as_json(const WorkerStatus& worker) {
           {"ownership", worker.ownership ? as_json(*worker.ownership) : Json(nullptr)}};
 }
 
-Json as_json(const Status& status) {
+Json as_json(const RunStatus& run) {
+  return {{"schema", run.schema},
+          {"run", run.run},
+          {"state", run.state},
+          {"phase", run.phase},
+          {"formula", run.formula},
+          {"as_of", run.as_of},
+          {"official", run.official},
+          {"requests", run.requests},
+          {"attempt", run.attempt},
+          {"done", run.done},
+          {"total", run.total},
+          {"seconds", run.seconds},
+          {"eta_seconds", run.eta_seconds ? Json(*run.eta_seconds) : Json(nullptr)},
+          {"error", run.error}};
+}
+
+Json as_json(const Status& status, const std::vector<RunStatus>& runs) {
   Json document = {{"workers", Json::array()}};
   for (const WorkerStatus& worker : status.workers) document["workers"].push_back(as_json(worker));
+  document["score_runs"] = Json::array();
+  for (const RunStatus& run : runs) document["score_runs"].push_back(as_json(run));
   document["outbox"] = nullptr;
   if (const auto& outbox = status.outbox)
     document["outbox"] = {{"waiting", outbox->waiting},
@@ -187,7 +209,23 @@ void print_ownership(Output& out, const OwnershipStatus& o) {
       out.line(fmt::format("    {} {}", out.paint(guard.name + ":", Tone::warn), guard.text));
 }
 
-void print(Output& out, const Status& status) {
+void print_runs(Output& out, const std::vector<RunStatus>& runs) {
+  for (const RunStatus& run : runs) {
+    std::string line = fmt::format("score run {}{}: {}", run.run, run.schema == "shadow" ? " (shadow)" : "", run.state);
+    if (run.state == "running") {
+      line += ", " + run.phase;
+      if (run.total > 0) line += fmt::format(" {:.0f} %", 100.0 * static_cast<double>(run.done) / static_cast<double>(run.total));
+      if (run.eta_seconds) line += ", ready in about " + age(*run.eta_seconds);
+    }
+    line += fmt::format(", as of {}, {}{}", run.as_of, run.formula, run.official ? "" : " (candidate)");
+    if (run.state != "queued") line += ", " + age(run.seconds);
+    if (run.attempt > 1) line += fmt::format(", attempt {}", run.attempt);
+    if (!run.error.empty()) line += ": " + out.paint(run.error, Tone::bad);
+    out.line(line);
+  }
+}
+
+void print(Output& out, const Status& status, const std::vector<RunStatus>& runs) {
   for (const WorkerStatus& worker : status.workers) {
     out.line(out.paint(worker.worker, Tone::good));
     if (worker.ownership) print_ownership(out, *worker.ownership);
@@ -200,6 +238,7 @@ void print(Output& out, const Status& status) {
           worker.dead_letters.empty() ? "none" : out.paint(listed(worker.dead_letters), Tone::bad)));
     }
   }
+  print_runs(out, runs);
   if (const auto& outbox = status.outbox)
     out.line(fmt::format(
         "outbox: {} waiting{}{}, {} timers, {}", grouped(outbox->waiting),
@@ -221,7 +260,7 @@ void redraw(const std::string& screen) {
   std::cout << frame << "\x1b[J" << std::flush;
 }
 
-std::string rendered(const Status& status, bool color, bool watch) {
+std::string rendered(const Status& status, const std::vector<RunStatus>& runs, bool color, bool watch) {
   std::ostringstream text;
   Output out(text, false, color);
   if (watch) {
@@ -229,13 +268,27 @@ std::string rendered(const Status& status, bool color, bool watch) {
         out.paint(postgres::timestamp_text(SystemClock().now()).substr(0, 19) + "Z, every 2 s, until Ctrl-C",
                   Tone::dim));
   }
-  print(out, status);
+  print(out, status, runs);
   for (const std::string& trouble : status.troubles)
     if (watch) out.line(out.paint("trouble: " + trouble, Tone::bad));
   return text.str();
 }
 
-int run_status(const Shell& shell, const Options& options) {
+// Batches of scores, unless only other workers are asked for; none without PostgreSQL, which is a trouble already.
+std::vector<RunStatus> read_runs(const Settings& settings, const Options& options, const ScoreTools& scores, Status& status) {
+  std::vector<RunStatus> runs;
+  const bool asked = options.workers.empty() ||
+                     std::find(options.workers.begin(), options.workers.end(), scores.worker) != options.workers.end();
+  if (!asked || !status.outbox) return runs;
+  try {
+    operator_transactions(settings, scores.worker, "status")([&](Transaction& tx) { runs = scores.runs(tx); });
+  } catch (const std::exception& e) {
+    status.troubles.push_back(std::string("score runs: ") + e.what());
+  }
+  return runs;
+}
+
+int run_status(const Shell& shell, const Options& options, const ScoreTools& scores) {
   Interrupt interrupt;
   const Settings settings = shell.load_settings().values;
   Output out = shell.output();
@@ -244,13 +297,14 @@ int run_status(const Shell& shell, const Options& options) {
                       (term == nullptr || std::string_view(term) != "dumb");
   if (screen) std::cout << "\x1b[2J";
   for (;;) {
-    const Status status = read_status(settings, options.workers);
+    Status status = read_status(settings, options.workers);
+    const std::vector<RunStatus> runs = read_runs(settings, options, scores, status);
     if (out.json())
-      out.document(as_json(status));
+      out.document(as_json(status, runs));
     else if (screen)
-      redraw(rendered(status, wants_color(STDOUT_FILENO), true));
+      redraw(rendered(status, runs, wants_color(STDOUT_FILENO), true));
     else
-      std::cout << rendered(status, wants_color(STDOUT_FILENO), options.watch) << (options.watch ? "\n" : "")
+      std::cout << rendered(status, runs, wants_color(STDOUT_FILENO), options.watch) << (options.watch ? "\n" : "")
                 << std::flush;
     if (!screen)
       for (const std::string& trouble : status.troubles)
@@ -262,12 +316,12 @@ int run_status(const Shell& shell, const Options& options) {
 
 }  // namespace
 
-void add_status(Shell& shell) {
+void add_status(Shell& shell, const ScoreTools& scores) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = shell.add(
       shell.app(), "status",
       "Show stage, lag of both sides, what blocks the next step, instances, lanes, dead letters and outbox",
-      "cutover status --json", [&shell, options] { return run_status(shell, *options); });
+      "cutover status --json", [&shell, options, &scores] { return run_status(shell, *options, scores); });
   std::vector<std::string> names;
   for (const WorkerSpec& worker : shell.workers()) names.push_back(worker.name);
   command->add_option("worker", options->workers, "Only these workers")->check(CLI::IsMember(names));

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/contract/bulk.h"
 #include "runtime/contract/event.h"
 #include "runtime/contract/output.h"
 #include "runtime/contract/transaction.h"
@@ -65,11 +66,45 @@ struct Chore {
   std::function<bool(Transaction&)> run;
 };
 
+// How far a job is; for the log, the metrics and whoever asks.
+struct JobProgress {
+  std::string_view phase;
+  std::size_t phase_number = 0;  // 1 for the first
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;  // 0: not known
+};
+
+// What a job may use. Calls throw what a batch's transaction throws. Any thread may ask `stopping`; the rest is the job's.
+class JobContext {
+ public:
+  virtual ~JobContext() = default;
+  // Runs `work` in a transaction of its own and commits it; what it throws rolls back and is thrown on.
+  //   shadow  unqualified tables are those of `shadow`, and events go to shadow's streams
+  virtual void in_transaction(bool shadow, const std::function<void(Transaction&)>& work) = 0;
+  virtual std::unique_ptr<BulkSession> open_bulk(bool shadow) = 0;
+  virtual void report(const JobProgress& progress) = 0;
+  virtual void log(const std::string& what, const std::string& detail) = 0;
+  virtual bool stopping() const = 0;  // the process ends: leave as soon as it does no harm
+  virtual Instant now() const = 0;
+  virtual std::string_view instance() const = 0;  // of this process, unique
+};
+
+// Work of minutes that a worker does beside its lanes and outside of their transactions. Called from a thread of its own about
+// every `interval`; a job that throws is called again a second later.
+struct Job {
+  std::string name;
+  std::chrono::milliseconds interval;
+  std::size_t connections;  // that it holds at once at most, with the one of its transactions
+  // returns  true when there is more to do at once
+  std::function<bool(JobContext&)> run;
+};
+
 // A durable timer that re-arms itself: publishes `outgoing` at each time of `cron` (UTC, five fields).
 struct Schedule {
   std::string name;
   std::string cron;
   Outgoing outgoing;  // its idempotency key gets `:<scheduled time>` appended
+  bool daily = false;  // fires once a day at most: the key gets `:<date>`, as 2026-01-31
 };
 
 // Everything that the runtime must know about a worker.
@@ -89,6 +124,7 @@ struct WorkerSpec {
   std::vector<Chore> chores;
   std::vector<Schedule> schedules;
   std::vector<Output> outputs;  // what `cutover compare` compares with the monolith's
+  std::vector<Job> jobs;
 };
 
 }  // namespace cutover

@@ -32,8 +32,9 @@ double seconds(auto duration) { return std::chrono::duration<double>(duration).c
 
 }  // namespace
 
-std::string firing_suffix(Instant at) {
-  return fmt::format(":{:%Y%m%dT%H%MZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(at)));
+std::string firing_suffix(Instant at, bool daily) {
+  const auto time = fmt::gmtime(std::chrono::system_clock::to_time_t(at));
+  return daily ? fmt::format(":{:%Y-%m-%d}", time) : fmt::format(":{:%Y%m%dT%H%MZ}", time);
 }
 
 OutboxRow next_firing(const OutboxEntry& fired, Instant now, const std::function<std::string()>& new_event_id) {
@@ -49,8 +50,10 @@ OutboxRow next_firing(const OutboxEntry& fired, Instant now, const std::function
   Event event = *old;
   OutboxRow row;
   row.event_id = row.message_id = new_event_id();
-  std::string key(old->idempotency_key.substr(0, old->idempotency_key.rfind(':')));
-  key += firing_suffix(at);
+  const std::size_t suffix = old->idempotency_key.rfind(':');
+  std::string key(old->idempotency_key.substr(0, suffix));
+  // The last firing's key shows which form it has.
+  key += firing_suffix(at, old->idempotency_key.find('T', suffix) == std::string_view::npos);
   event.event_id = event.correlation_id = row.event_id;
   event.occurred_at = at;
   event.idempotency_key = key;

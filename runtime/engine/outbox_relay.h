@@ -41,7 +41,7 @@ class OutboxRelay {
 //   throws  std::invalid_argument when the payload is no envelope or the cron line is wrong
 OutboxRow next_firing(const OutboxEntry& fired, Instant now, const std::function<std::string()>& new_event_id);
 
-// How a firing's idempotency key ends: `:20261120T0200Z`.
-std::string firing_suffix(Instant at);
+// How a firing's idempotency key ends: `:20261120T0200Z`, for a daily one `:2026-11-20`.
+std::string firing_suffix(Instant at, bool daily);
 
 }  // namespace cutover

@@ -36,6 +36,7 @@ MetricBounds bounds_of(const HostOptions& options) {
       worker.lanes.push_back(twin_of(lane).name);
     }
     worker.lanes.push_back("replay");
+    for (const Job& job : options.settings.worker(name).jobs) worker.jobs.push_back(job.name);
   }
   return bounds;
 }

@@ -11,6 +11,7 @@
 #include "runtime/engine/worker_transaction.h"
 #include "runtime/host/connect_options.h"
 #include "runtime/host/host.h"
+#include "runtime/host/job_context.h"
 #include "runtime/host/registration.h"
 #include "runtime/host/watch.h"
 #include "runtime/observe/log.h"
@@ -28,6 +29,8 @@ constexpr std::chrono::seconds kRecent{10};  // what the heartbeat calls the pre
 constexpr std::chrono::milliseconds kWatchEvery{60'000};
 constexpr std::chrono::milliseconds kUpkeepBreath{20};  // between steps while there is more to do
 constexpr std::chrono::milliseconds kChoreRestMax{1'000};
+constexpr std::chrono::milliseconds kJobRest{1'000};    // after a failure
+constexpr std::chrono::minutes kJobSilence{10};         // a job that says nothing for so long hangs
 constexpr std::size_t kReplayBatchMax = 32;
 
 // Random numbers for one thread.
@@ -124,8 +127,9 @@ Instant WorkerProcess::stream_created(const std::string& stream, Deadline deadli
 void WorkerProcess::start(Deadline deadline) {
   const Settings& settings = parts_.settings;
   std::size_t connections = parts_.spec.concurrency + parts_.spec.chores.size() + 2;
+  for (const Job& job : parts_.spec.jobs) connections += job.connections;
   if (connections > settings.postgres.pool_max)
-    throw StartError(name() + " needs " + std::to_string(connections) + " database connections (threads, chores, upkeep, watch), postgres.pool_max is " +
+    throw StartError(name() + " needs " + std::to_string(connections) + " database connections (threads, chores, jobs, upkeep, watch), postgres.pool_max is " +
                      std::to_string(settings.postgres.pool_max) + ". Do: raise it, or lower worker." + name() + ".concurrency");
   parts_.metrics.worker(name()).pool_connections.set(static_cast<double>(connections));
   std::map<std::string, Instant> created;
@@ -170,6 +174,7 @@ void WorkerProcess::start(Deadline deadline) {
                                                              parts_.metrics, parts_.health, [this] { parts_.relay.wake(); }, options});
   for (const Chore& chore : parts_.spec.chores)
     chores_.emplace_back([this, &chore](std::stop_token stop) { run_chore(chore, stop); });
+  for (const Job& job : parts_.spec.jobs) chores_.emplace_back([this, &job](std::stop_token stop) { run_job(job, stop); });
   chores_.emplace_back([this](std::stop_token stop) { run_upkeep(stop); });
   chores_.emplace_back([this](std::stop_token stop) { run_watch(stop); });
 }
@@ -181,7 +186,7 @@ void WorkerProcess::arm_schedules() {
   for (const Schedule& schedule : parts_.spec.schedules) {
     Outgoing first = schedule.outgoing;
     Instant at = CronTimes(schedule.cron).next_after(parts_.clock.now());
-    first.idempotency_key += firing_suffix(at);
+    first.idempotency_key += firing_suffix(at, schedule.daily);
     first.available_at = at;
     first.timer_key = "schedule:" + name() + ":" + schedule.name;
     OutboxRow row = make_outbox_row(nullptr, std::move(first), name(), ids, parts_.clock.now());
@@ -220,6 +225,29 @@ void WorkerProcess::run_chore(const Chore& chore, std::stop_token stop) {
     } catch (const std::exception& e) {
       more = false;
       log_warn("a chore failed and is tried again", {{"worker", name()}, {"chore", chore.name}, {"error", e.what()}});
+    }
+  }
+}
+
+void WorkerProcess::run_job(const Job& job, std::stop_token stop) {
+  HostJobContext context({parts_.settings, name(), job.name, parts_.instance, parts_.build.version, parts_.clock, seeded_random(),
+                          parts_.metrics, !parts_.relay.enabled(), [this] { parts_.relay.wake(); }, stop});
+  Heartbeat heart = parts_.health.add_loop(name() + " " + job.name, kJobSilence);
+  context.on_report([&heart] { heart.beat(); });
+  bool more = false;
+  std::chrono::milliseconds pause = job.interval;
+  while (more || sleep_for(pause, stop)) {
+    if (stop.stop_requested()) return;
+    heart.beat();
+    more = false;
+    pause = job.interval;
+    try {
+      more = job.run(context);
+    } catch (const std::exception& e) {
+      if (stop.stop_requested()) return;
+      pause = std::max<std::chrono::milliseconds>(pause, kJobRest);
+      parts_.metrics.job(name(), job.name).failed.add(1);
+      log_warn("a job failed and is tried again", {{"worker", name()}, {"job", job.name}, {"error", e.what()}});
     }
   }
 }

@@ -83,6 +83,7 @@ class WorkerProcess {
   Instant stream_created(const std::string& stream, Deadline deadline);
   void arm_schedules();
   void run_chore(const Chore& chore, std::stop_token stop);
+  void run_job(const Job& job, std::stop_token stop);
   void run_upkeep(std::stop_token stop);
   void run_watch(std::stop_token stop);
 

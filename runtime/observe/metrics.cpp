@@ -118,6 +118,16 @@ WorkerMetrics make_worker(const Series& s, const std::string& worker) {
   };
 }
 
+JobMetrics make_job(const Series& s) {
+  return JobMetrics{
+      .phase = s.gauge("cutover_job_phase", "Phase that a job of minutes is in, from 1; 0: nothing to do"),
+      .done = s.gauge("cutover_job_done", "What the job has done of its phase"),
+      .total = s.gauge("cutover_job_total", "What the phase has in all; 0: not known"),
+      .failed = s.counter("cutover_job_failed_total", "Turns of the job that threw"),
+      .seconds = s.histogram("cutover_job_phase_seconds", "Time that a phase took", kSeconds),
+  };
+}
+
 OutboxMetrics make_outbox(const Series& s) {
   return OutboxMetrics{
       .depth = s.gauge("cutover_outbox_depth", "Outbox rows that are ready to leave"),
@@ -243,11 +253,13 @@ void OpenLetterGauges::set(std::vector<Group> groups) {
 
 struct Metrics::State {
   State(const MetricBounds& bounds, const BuildInfo& build) : outbox(make_outbox({registry, {}})) {
-    for (const auto& [worker, worker_lanes] : bounds.workers) {
+    for (const auto& [worker, worker_lanes, worker_jobs] : bounds.workers) {
       for (const std::string& lane : worker_lanes) add_lane(worker, lane);
       add_lane(worker, kOther);
       workers.emplace(worker, make_worker({registry, {{"worker", worker}}}, worker));
+      for (const std::string& job : worker_jobs) add_job(worker, job);
     }
+    add_job(kOther, kOther);
     add_lane(kOther, kOther);
     workers.emplace(kOther, make_worker({registry, {{"worker", kOther}}}, kOther));
     Series(registry, {{"version", build.version}, {"revision", build.revision}})
@@ -259,9 +271,14 @@ struct Metrics::State {
     lanes.emplace(LaneKey(worker, lane), make_lane({registry, {{"worker", worker}, {"lane", lane}}}));
   }
 
+  void add_job(const std::string& worker, const std::string& job) {
+    jobs.emplace(LaneKey(worker, job), make_job({registry, {{"worker", worker}, {"job", job}}}));
+  }
+
   prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
   std::map<LaneKey, LaneMetrics> lanes;
   std::map<std::string, WorkerMetrics> workers;
+  std::map<LaneKey, JobMetrics> jobs;
   OutboxMetrics outbox;
 };
 
@@ -275,6 +292,9 @@ LaneMetrics& Metrics::lane(std::string_view worker, std::string_view lane) {
 }
 WorkerMetrics& Metrics::worker(std::string_view worker) {
   return at_or_other(state_->workers, std::string(worker), kOther);
+}
+JobMetrics& Metrics::job(std::string_view worker, std::string_view job) {
+  return at_or_other(state_->jobs, LaneKey(worker, job), LaneKey(kOther, kOther));
 }
 OutboxMetrics& Metrics::outbox() {
   return state_->outbox;

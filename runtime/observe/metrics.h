@@ -123,6 +123,15 @@ struct WorkerMetrics {
   OpenLetterGauges open_letters;
 };
 
+// Labels: worker, job. What a job of minutes is at.
+struct JobMetrics {
+  Gauge phase;  // 1 for the first; 0: nothing to do
+  Gauge done;   // of this phase
+  Gauge total;
+  Counter failed;
+  Histogram seconds;  // of each phase
+};
+
 struct OutboxMetrics {
   Gauge depth;           // rows ready to leave
   Gauge oldest_seconds;  // age of the oldest of them
@@ -140,6 +149,7 @@ struct MetricBounds {
   struct WorkerLanes {
     std::string worker;
     std::vector<std::string> lanes;
+    std::vector<std::string> jobs = {};
   };
   std::vector<WorkerLanes> workers;
 };
@@ -160,6 +170,7 @@ class Metrics {
 
   LaneMetrics& lane(std::string_view worker, std::string_view lane);
   WorkerMetrics& worker(std::string_view worker);
+  JobMetrics& job(std::string_view worker, std::string_view job);
   OutboxMetrics& outbox();
 
   // Prometheus text format 0.0.4.

@@ -46,8 +46,13 @@ bool is_stale_plan(std::string_view state, std::string_view message) {
   return state == "26000" || (state == "0A000" && message.starts_with("cached plan"));
 }
 
-// The message and hint of a failed statement, with the statement's beginning: enough to find it.
-[[noreturn]] void throw_failure(const PGresult* result, const std::string& sql) {
+}  // namespace
+
+void ResultDeleter::operator()(pg_result* result) const noexcept { PQclear(result); }
+
+std::unique_ptr<Rows> rows_of(Result result) { return std::make_unique<PgRows>(std::move(result)); }
+
+void throw_failure(const pg_result* result, const std::string& sql) {
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   std::string what = trimmed(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
   if (const char* hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT)) what += ". " + trimmed(hint);
@@ -61,10 +66,6 @@ bool is_stale_plan(std::string_view state, std::string_view message) {
   if (is_conflict_state(code)) throw TransactionConflict("PostgreSQL: " + what);
   throw StatementError(std::string(code), what);
 }
-
-}  // namespace
-
-void ResultDeleter::operator()(pg_result* result) const noexcept { PQclear(result); }
 
 bool is_dependency_state(std::string_view s) noexcept {
   // 08 connection, 53 resources (disk full, too many connections), 57P shutdown, 25006 read-only after a failover,
@@ -159,7 +160,7 @@ void Connection::queue(std::string_view sql, std::span<const Param> parameters) 
 
 std::unique_ptr<Rows> Connection::run(std::string_view sql, std::span<const Param> parameters) {
   send(sql, parameters);
-  return std::make_unique<PgRows>(collect(true));
+  return rows_of(collect(true));
 }
 
 void Connection::flush() {

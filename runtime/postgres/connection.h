@@ -30,6 +30,10 @@ struct ResultDeleter {
   void operator()(pg_result* result) const noexcept;
 };
 using Result = std::unique_ptr<pg_result, ResultDeleter>;
+std::unique_ptr<Rows> rows_of(Result result);
+// Throws StatementError, TransactionConflict, ClaimRefused or DependencyDown with the message and hint of a failed statement and
+// the statement's beginning: enough to find it.
+[[noreturn]] void throw_failure(const pg_result* result, const std::string& sql);
 
 // One connection in libpq's pipeline mode: statements queue up and leave together, so that BEGIN and COMMIT cost no round
 // trip of their own. Statements are prepared once per text. One thread. Nothing reconnects silently: a connection that

@@ -62,9 +62,9 @@ struct Timers : RelayRig {
 };
 
 // A row that repeats by the schedule, due at once.
-OutboxRow scheduled(Timers& timers, const std::string& cron) {
+OutboxRow scheduled(Timers& timers, const std::string& cron, const std::string& key = "nightly:20260101T0000Z") {
   EventIds ids(timers.clock, [] { return std::uint64_t{1}; });
-  Outgoing out = timers.timer("schedule:test-worker:nightly", "nightly:20260101T0000Z", -1s);
+  Outgoing out = timers.timer("schedule:test-worker:nightly", key, -1s);
   OutboxRow row = make_outbox_row(nullptr, out, "test-worker", ids, timers.clock.now());
   row.schedule = cron;
   return row;
@@ -188,6 +188,18 @@ TEST_CASE("a schedule arms itself anew, once, with two relays at work", "[relay]
   CHECK(fired.front() == "nightly:20260101T0000Z");
   CHECK_THAT(fired[1], Catch::Matchers::Matches("nightly:[0-9]{8}T0200Z"));
   CHECK(timers.db.count("SELECT count(DISTINCT message_id) FROM cutover.outbox") == 5);
+}
+
+TEST_CASE("the key of a daily schedule names the date", "[relay]") {
+  Timers timers;
+  const OutboxRow row = scheduled(timers, "0 2 * * *", "daily:2026-05-31");
+  OutboxEntry fired;
+  fired.payload = row.payload;
+  fired.schedule = row.schedule;
+  const Instant now = std::chrono::sys_days{std::chrono::year{2026} / 6 / 1} + std::chrono::hours(2);
+  const OutboxRow next = next_firing(fired, now, [] { return std::string("next"); });
+  CHECK(next.payload.find(R"("idempotency_key":"daily:2026-06-02")") != std::string::npos);
+  CHECK(next.payload.find(R"("occurred_at":"2026-06-02T02:00:00)") != std::string::npos);
 }
 
 TEST_CASE("a schedule that cannot be armed anew does not stop the relay", "[relay]") {

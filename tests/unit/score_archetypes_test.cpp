@@ -6,7 +6,8 @@
 
 #include "unit/score_world.h"
 
-// Ten kinds of people as real little networks: their neighbours exist, have edges of their own, and a strength near 30.
+// Ten kinds of people as real little networks: their neighbours exist, have edges of their own, and a
+// strength near 30.
 
 namespace cutover::test {
 namespace {
@@ -19,11 +20,11 @@ using score::Result;
 struct Archetype {
   std::string name;
   int contacts;
-  double mutual;      // share that is answered
+  double mutual;  // share that is answered
   double confidence;
-  double verified;    // share of the top 50 with a verified channel
+  double verified;  // share of the top 50 with a verified channel
   double tie_days;
-  double lost;        // c
+  double lost;  // c
   double channel_days;
   int kinds;
   double open_pairs;  // B
@@ -82,7 +83,8 @@ ScoreWorld network(const Archetype& a) {
       }
   // Ties to strangers of theirs bring each of them to its strength.
   for (const std::int64_t neighbour : neighbours)
-    for (std::int64_t stranger = kFirstStranger; strength[neighbour] + a.confidence < kNeighbourStrength; ++stranger) {
+    for (std::int64_t stranger = kFirstStranger; strength[neighbour] + a.confidence < kNeighbourStrength;
+         ++stranger) {
       world.both_ways({neighbour, stranger, 0.9});
       strength[neighbour] += 0.9;
     }
@@ -91,7 +93,8 @@ ScoreWorld network(const Archetype& a) {
 
 Result result_of(const Archetype& archetype) {
   ScoreWorld world = network(archetype);
-  if (archetype.name == kFlagged.name) world.incident(kPerson, {IncidentKind::dispute, Band::moderate, 5, std::nullopt});
+  if (archetype.name == kFlagged.name)
+    world.incident(kPerson, {IncidentKind::dispute, Band::moderate, 5, std::nullopt});
   return world.of(kPerson);
 }
 
@@ -101,8 +104,9 @@ TEST_CASE("each archetype lands in its range and near the closed form", "[score]
   for (const Archetype& archetype :
        {kClose, kBridge, kPower, kFamily, kProfessional, kCasual, kFlagged, kNew, kGhost, kSpam}) {
     const Result result = result_of(archetype);
-    INFO(archetype.name << ": " << result.score << " Q " << result.quality << " P " << result.position << " S " << result.stability
-                        << " T " << result.trust << " penalty " << result.penalty << " edges " << result.edges);
+    INFO(archetype.name << ": " << result.score << " Q " << result.quality << " P " << result.position
+                        << " S " << result.stability << " T " << result.trust << " penalty " << result.penalty
+                        << " edges " << result.edges);
     CHECK(result.edges == static_cast<std::uint32_t>(archetype.contacts));
     CHECK(result.score >= archetype.least);
     CHECK(result.score <= archetype.most);

@@ -14,16 +14,22 @@ using score::IncidentKind;
 using score::Reason;
 using score::Result;
 
-bool near(double a, double b) { return std::abs(a - b) < 1e-9; }
+bool near(double a, double b) {
+  return std::abs(a - b) < 1e-9;
+}
 
 // Ages that meet every branch: future, fresh, fading, gone, at the borders, and recent ones that are damped.
 double some_age(std::mt19937_64& random) {
   const double borders[] = {-30, -0.001, 0, 7, 90, 365};
   switch (random() % 4) {
-    case 0: return borders[random() % std::size(borders)];
-    case 1: return static_cast<double>(random() % 7'000) / 1'000;
-    case 2: return static_cast<double>(random() % 90);
-    default: return static_cast<double>(random() % 500);
+    case 0:
+      return borders[random() % std::size(borders)];
+    case 1:
+      return static_cast<double>(random() % 7'000) / 1'000;
+    case 2:
+      return static_cast<double>(random() % 90);
+    default:
+      return static_cast<double>(random() % 500);
   }
 }
 
@@ -36,13 +42,13 @@ ScoreWorld random_world(std::uint64_t seed, int people, int ties_each) {
     if (share(60)) world.channel(id, {share(50) ? ChannelKind::phone : ChannelKind::email, some_age(random)});
     if (share(20)) world.channel(id, {ChannelKind::other, some_age(random)});
     for (int i = 0; share(20) && i < 4; ++i)
-      world.incident(id, {static_cast<IncidentKind>(random() % 4), static_cast<Band>(random() % 3), some_age(random),
-                          share(50) ? std::optional(some_age(random)) : std::nullopt});
+      world.incident(id, {static_cast<IncidentKind>(random() % 4), static_cast<Band>(random() % 3),
+                          some_age(random), share(50) ? std::optional(some_age(random)) : std::nullopt});
     world.lost(id, share(30) ? static_cast<std::uint32_t>(random() % 20) : 0);
     for (int target = 1; target <= people; ++target)
       if (target != id && share(100 * ties_each / people))
-        world.tie({id, target, share(5) ? 0.0 : static_cast<double>(random() % 1001) / 1000, some_age(random), some_age(random),
-                   share(20), share(30)});
+        world.tie({id, target, share(5) ? 0.0 : static_cast<double>(random() % 1001) / 1000, some_age(random),
+                   some_age(random), share(20), share(30)});
   }
   return world;
 }
@@ -159,7 +165,8 @@ TEST_CASE("an edge without weight takes its place among the recent ones", "[scor
 
 TEST_CASE("recent edges rank by the time of the first sight, also where it lies in the future", "[score]") {
   ScoreWorld world;
-  for (int i = 0; i < 51; ++i) world.both_ways({1, 300 - i, 1.0, -1.0 - i, 0});  // the smaller the target the later
+  for (int i = 0; i < 51; ++i)
+    world.both_ways({1, 300 - i, 1.0, -1.0 - i, 0});  // the smaller the target the later
   const auto results = world.compute();
   CHECK(results.at(250).position < results.at(251).position);
   CHECK(results.at(300).position == results.at(251).position);
@@ -176,7 +183,9 @@ TEST_CASE("a cleared incident fades, an open one does not, and all together are 
   CHECK(near(penalty({{IncidentKind::abuse_flag, Band::soft, 500, 15}}), 4));
   CHECK(near(penalty({{IncidentKind::abuse_flag, Band::moderate, 500, 15}}), 11.25));
   CHECK(near(penalty({{IncidentKind::abuse_flag, Band::hard, 500, 90}}), 0));
-  CHECK(near(penalty({{IncidentKind::dispute, Band::hard, 5, std::nullopt}, {IncidentKind::dispute, Band::soft, 5, std::nullopt}}), 30));
+  CHECK(near(penalty({{IncidentKind::dispute, Band::hard, 5, std::nullopt},
+                      {IncidentKind::dispute, Band::soft, 5, std::nullopt}}),
+             30));
 }
 
 TEST_CASE("a score never leaves 0 to 100", "[score]") {

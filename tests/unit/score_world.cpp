@@ -11,7 +11,9 @@ namespace cutover::test {
 
 using namespace score;
 
-Micros days_ago(double days) { return ScoreWorld::kT - static_cast<Micros>(std::llround(days * static_cast<double>(kDay))); }
+Micros days_ago(double days) {
+  return ScoreWorld::kT - static_cast<Micros>(std::llround(days * static_cast<double>(kDay)));
+}
 
 void ScoreWorld::tie(const Tie& tie) {
   principal(tie.owner);
@@ -27,7 +29,8 @@ void ScoreWorld::both_ways(Tie tie) {
 
 Standing ScoreWorld::standing(const Person& person) const {
   Standing standing;
-  for (const OwnChannel& channel : person.channels) standing.add_verified_channel(channel.kind, days_ago(channel.age));
+  for (const OwnChannel& channel : person.channels)
+    standing.add_verified_channel(channel.kind, days_ago(channel.age));
   for (const Incident& incident : person.incidents)
     standing.add_incident(weights, kT, incident.kind, incident.band, days_ago(incident.age),
                           incident.cleared_age ? days_ago(*incident.cleared_age) : Standing::kNever);
@@ -48,8 +51,8 @@ std::map<std::int64_t, Result> ScoreWorld::compute(std::size_t threads) const {
   Graph graph(weights, kT, capacity);
   std::vector<AsideEdge> aside;
   for (const Tie& tie : ties_)
-    graph.add({index.find(tie.owner), index.find(tie.target), tie.confidence, days_ago(tie.first_age), days_ago(tie.evidence_age),
-               tie.probable, tie.in_circle},
+    graph.add({index.find(tie.owner), index.find(tie.target), tie.confidence, days_ago(tie.first_age),
+               days_ago(tie.evidence_age), tie.probable, tie.in_circle},
               aside);
   graph.set_aside(std::move(aside));
   for (const auto& [id, person] : people_)
@@ -99,7 +102,9 @@ std::map<std::int64_t, Result> ScoreWorld::plainly() const {
     return sum;
   };
   const auto strongest = [](std::vector<std::pair<double, std::int64_t>> all, std::size_t count) {
-    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+      return a.first != b.first ? a.first > b.first : a.second < b.second;
+    });
     if (all.size() > count) all.resize(count);
     return all;
   };
@@ -137,7 +142,8 @@ std::map<std::int64_t, Result> ScoreWorld::plainly() const {
       const auto near = strongest(by_r, 64);
       double pairs = 0, linked = 0;
       for (std::size_t i = 0; i < near.size(); ++i)
-        for (std::size_t k = i + 1; k < near.size(); ++k, ++pairs) linked += r(near[i].second, near[k].second) > 0;
+        for (std::size_t k = i + 1; k < near.size(); ++k, ++pairs)
+          linked += r(near[i].second, near[k].second) > 0;
       const double B = near.size() < 2 ? 0 : 1 - linked / pairs;
       const double K = std::min(1.0, std::log(1 + s(u) + 0.25 * h) / std::log(501));
       pos = (0.5 * K + 0.5 * B) * std::min(1.0, R / 0.25);
@@ -153,7 +159,9 @@ std::map<std::int64_t, Result> ScoreWorld::plainly() const {
     for (const Incident& i : person.incidents) {
       const bool open = !i.cleared_age;
       if (i.kind == IncidentKind::dispute && open) incident_free = 0;
-      if ((i.kind == IncidentKind::forced_recovery || i.kind == IncidentKind::reverification_failure) && i.age < 90) incident_free = 0;
+      if ((i.kind == IncidentKind::forced_recovery || i.kind == IncidentKind::reverification_failure) &&
+          i.age < 90)
+        incident_free = 0;
       if (i.kind == IncidentKind::abuse_flag && open) flags += 1;
       const double points = i.band == Band::soft ? 8 : i.band == Band::moderate ? 15 : 30;
       const double fade = i.band == Band::soft ? 30 : i.band == Band::moderate ? 60 : 90;
@@ -165,7 +173,9 @@ std::map<std::int64_t, Result> ScoreWorld::plainly() const {
     result.trust = 0.5 * incident_free + 0.3 * kinds + 0.2 * (1 - std::min(1.0, flags / 3));
     result.penalty = std::min(30.0, penalty);
     result.edges = static_cast<std::uint32_t>(n);
-    result.score = std::clamp(100 * (0.4 * q + 0.3 * pos + 0.2 * result.stability + 0.1 * result.trust) - result.penalty, 0.0, 100.0);
+    result.score =
+        std::clamp(100 * (0.4 * q + 0.3 * pos + 0.2 * result.stability + 0.1 * result.trust) - result.penalty,
+                   0.0, 100.0);
     results[u] = result;
   }
   return results;

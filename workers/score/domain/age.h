@@ -5,7 +5,8 @@
 
 namespace cutover::score {
 
-// A point in time or a length of time in microseconds, the resolution of the source; only differences of points matter.
+// A point in time or a length of time in microseconds, the resolution of the source; only differences of
+// points matter.
 using Micros = std::int64_t;
 
 inline constexpr Micros kDay = Micros{86'400} * 1'000'000;

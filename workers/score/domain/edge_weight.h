@@ -16,7 +16,8 @@ inline double freshness(const Weights& weights, Micros evidence_age) noexcept {
 }
 
 // Weight of an edge before bulk additions are damped (w0).
-inline double base_weight(const Weights& weights, double confidence, Micros evidence_age, bool probable) noexcept {
+inline double base_weight(const Weights& weights, double confidence, Micros evidence_age,
+                          bool probable) noexcept {
   return confidence * freshness(weights, evidence_age) * (probable ? weights.probable : 1.0);
 }
 

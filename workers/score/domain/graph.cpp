@@ -15,7 +15,8 @@ constexpr std::uint64_t kDampedBit = std::uint64_t{1} << 63;
 constexpr int kEvidenceBits = 45;
 constexpr std::uint64_t kEvidenceMask = (std::uint64_t{1} << kEvidenceBits) - 1;
 constexpr int kLowBits = 64 - kEvidenceBits;
-constexpr Micros kEvidenceMax = 400 * kDay, kFirstMax = 100 * kDay;  // of Weights::stale_days and settled_days
+constexpr Micros kEvidenceMax = 400 * kDay,
+                 kFirstMax = 100 * kDay;  // of Weights::stale_days and settled_days
 static_assert(kEvidenceMax <= static_cast<Micros>(kEvidenceMask));
 static_assert(kFirstMax < Micros{1} << (kLowBits + 24));
 
@@ -103,7 +104,8 @@ void Graph::sort_row(std::uint64_t begin, std::uint32_t count) {
     p.word = words_[begin + i];
     p.ages = ages_[begin + i];
   }
-  std::sort(packed.begin(), packed.end(), [](const Packed& a, const Packed& b) { return a.target < b.target; });
+  std::sort(packed.begin(), packed.end(),
+            [](const Packed& a, const Packed& b) { return a.target < b.target; });
   for (std::uint32_t i = 0; i < count; ++i) {
     const Packed& p = packed[i];
     targets_[begin + i] = p.target;
@@ -118,15 +120,18 @@ void Graph::sort_row(std::uint64_t begin, std::uint32_t count) {
 void Graph::damp_row(std::uint32_t owner, std::uint64_t begin, std::uint32_t count) {
   thread_local std::vector<Recent> recent;
   recent.clear();
-  const auto [first, last] = std::equal_range(aside_.begin(), aside_.end(), AsideEdge{owner, 0, 0},
-                                              [](const AsideEdge& a, const AsideEdge& b) { return a.owner < b.owner; });
+  const auto [first, last] =
+      std::equal_range(aside_.begin(), aside_.end(), AsideEdge{owner, 0, 0},
+                       [](const AsideEdge& a, const AsideEdge& b) { return a.owner < b.owner; });
   auto next = first;
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint32_t target = targets_[begin + i];
     Micros first_age = first_age_at(begin + i);
-    for (; next != last && next->target < target; ++next) recent.push_back({age(t_, next->first_seen), next->target, -1});
+    for (; next != last && next->target < target; ++next)
+      recent.push_back({age(t_, next->first_seen), next->target, -1});
     if (next != last && next->target == target) first_age = age(t_, next++->first_seen);
-    if (days(first_age) < weights_.recent_days) recent.push_back({first_age, target, static_cast<std::int64_t>(begin + i)});
+    if (days(first_age) < weights_.recent_days)
+      recent.push_back({first_age, target, static_cast<std::int64_t>(begin + i)});
   }
   for (; next != last; ++next) recent.push_back({age(t_, next->first_seen), next->target, -1});
   const auto free = static_cast<std::size_t>(weights_.recent_free);
@@ -141,15 +146,16 @@ double Graph::seal(std::uint32_t owner) {
   const std::uint64_t begin = offsets_[owner];
   const std::uint32_t count = edges(owner);
   sort_row(begin, count);
-  // The confidence is needed once more, behind the damping; until then w0 is computed twice rather than stored.
+  // The confidence is needed once more, behind the damping; until then w0 is computed twice rather than
+  // stored.
   thread_local std::vector<double> confidences;
   confidences.resize(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint64_t word = words_[begin + i];
     confidences[i] = std::bit_cast<double>(word & ~kProbableBit);
     const Micros evidence = static_cast<Micros>(ages_[begin + i] & kEvidenceMask);
-    words_[begin + i] =
-        std::bit_cast<std::uint64_t>(base_weight(weights_, confidences[i], evidence, (word & kProbableBit) != 0));
+    words_[begin + i] = std::bit_cast<std::uint64_t>(
+        base_weight(weights_, confidences[i], evidence, (word & kProbableBit) != 0));
   }
   damp_row(owner, begin, count);
   double sum = 0, weighted = 0;
@@ -206,7 +212,9 @@ Graph::MutualRow Graph::mutual(std::uint32_t owner) const noexcept {
   return {{targets_.get() + begin, mutuals_[owner]}, {ages_.get() + begin, mutuals_[owner]}};
 }
 
-double Graph::MutualRow::weight(std::size_t i) const noexcept { return std::bit_cast<double>(words[i]); }
+double Graph::MutualRow::weight(std::size_t i) const noexcept {
+  return std::bit_cast<double>(words[i]);
+}
 
 std::uint64_t Graph::edges() const noexcept {
   std::uint64_t sum = 0;

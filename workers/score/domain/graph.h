@@ -11,7 +11,8 @@
 
 namespace cutover::score {
 
-// One contact that is an edge, as the source has it. Owner and target are places among the principals in order of their ids.
+// One contact that is an edge, as the source has it. Owner and target are places among the principals in
+// order of their ids.
 struct Edge {
   std::uint32_t owner = 0;
   std::uint32_t target = 0;
@@ -22,8 +23,8 @@ struct Edge {
   bool in_circle = false;
 };
 
-// A recent edge that the rows below cannot hold with its time: it has no weight, or was first seen after t. It still takes
-// its place in the ranking of what was added in bulk.
+// A recent edge that the rows below cannot hold with its time: it has no weight, or was first seen after t.
+// It still takes its place in the ranking of what was added in bulk.
 struct AsideEdge {
   std::uint32_t owner = 0;
   std::uint32_t target = 0;
@@ -58,7 +59,8 @@ class Graph {
     double weight(std::size_t i) const noexcept;
   };
   SealedRow row(std::uint32_t owner) const noexcept;
-  Micros first_seen_age(std::uint32_t owner, std::size_t i) const noexcept;  // 0..settled_days; before `oppose`
+  Micros first_seen_age(std::uint32_t owner,
+                        std::size_t i) const noexcept;  // 0..settled_days; before `oppose`
   // w of the edge from `owner` to `target` in a sealed row; 0 without one.
   double weight_to(std::uint32_t owner, std::uint32_t target) const noexcept;
 
@@ -74,9 +76,15 @@ class Graph {
   MutualRow mutual(std::uint32_t owner) const noexcept;
 
   std::size_t principals() const noexcept { return offsets_.size() - 1; }
-  std::uint32_t edges(std::uint32_t owner) const noexcept { return counts_[owner].load(std::memory_order_relaxed); }
-  std::uint32_t in_circles(std::uint32_t owner) const noexcept { return circled_[owner].load(std::memory_order_relaxed); }
-  std::uint32_t lost(std::uint32_t owner) const noexcept { return lost_[owner].load(std::memory_order_relaxed); }
+  std::uint32_t edges(std::uint32_t owner) const noexcept {
+    return counts_[owner].load(std::memory_order_relaxed);
+  }
+  std::uint32_t in_circles(std::uint32_t owner) const noexcept {
+    return circled_[owner].load(std::memory_order_relaxed);
+  }
+  std::uint32_t lost(std::uint32_t owner) const noexcept {
+    return lost_[owner].load(std::memory_order_relaxed);
+  }
   std::uint64_t edges() const noexcept;
   const Weights& weights() const noexcept { return weights_; }
   Micros t() const noexcept { return t_; }
@@ -98,10 +106,11 @@ class Graph {
 
   // One entry for each edge.
   std::unique_ptr<std::uint32_t[]> targets_;
-  // Before `seal`: the confidence, bit 62 for active_probable (a value up to 1 leaves it free). After: w0, bit 63 for damped.
+  // Before `seal`: the confidence, bit 62 for active_probable (a value up to 1 leaves it free). After: w0,
+  // bit 63 for damped.
   std::unique_ptr<std::uint64_t[]> words_;
-  // Before `oppose`: 45 bits age of the last evidence, 19 low bits age of the first; its 24 high bits are in the tail.
-  // After: the reciprocal weight.
+  // Before `oppose`: 45 bits age of the last evidence, 19 low bits age of the first; its 24 high bits are in
+  // the tail. After: the reciprocal weight.
   std::unique_ptr<std::uint64_t[]> ages_;
   std::unique_ptr<Tail[]> tails_;
 };

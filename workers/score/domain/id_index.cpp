@@ -6,7 +6,8 @@ namespace cutover::score {
 
 IdIndex::IdIndex(std::vector<std::int64_t> ids) : ids_(std::move(ids)) {
   if (ids_.empty()) return;
-  const std::uint64_t range = static_cast<std::uint64_t>(ids_.back()) - static_cast<std::uint64_t>(ids_.front());
+  const std::uint64_t range =
+      static_cast<std::uint64_t>(ids_.back()) - static_cast<std::uint64_t>(ids_.front());
   // About two ids in each bucket.
   while (shift_ < 63 && (range >> shift_) > ids_.size() / 2) ++shift_;
   starts_.assign(bucket(ids_.back()) + 2, 0);

@@ -8,8 +8,8 @@
 
 namespace cutover::score {
 
-// Finds the place of an id among ascending ids. Ids that are spread about evenly, as those of a sequence are, take one or two
-// steps. Immutable, so any thread may ask.
+// Finds the place of an id among ascending ids. Ids that are spread about evenly, as those of a sequence are,
+// take one or two steps. Immutable, so any thread may ask.
 class IdIndex {
  public:
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
@@ -26,7 +26,8 @@ class IdIndex {
 
  private:
   std::size_t bucket(std::int64_t id) const noexcept {
-    return static_cast<std::size_t>((static_cast<std::uint64_t>(id) - static_cast<std::uint64_t>(ids_.front())) >> shift_);
+    return static_cast<std::size_t>(
+        (static_cast<std::uint64_t>(id) - static_cast<std::uint64_t>(ids_.front())) >> shift_);
   }
 
   std::vector<std::int64_t> ids_;

@@ -12,7 +12,8 @@ constexpr std::size_t kSearchCost = 8;
 
 }  // namespace
 
-// Each pair is looked for in the shorter row of the two, so that a neighbour with a million ties costs nothing.
+// Each pair is looked for in the shorter row of the two, so that a neighbour with a million ties costs
+// nothing.
 std::uint64_t NeighbourhoodMeasure::linked_pairs() {
   std::sort(neighbours_.begin(), neighbours_.end(), [&](std::uint32_t a, std::uint32_t b) {
     const std::size_t na = graph_.mutual(a).targets.size(), nb = graph_.mutual(b).targets.size();

@@ -19,10 +19,12 @@ struct Stopped : std::exception {
   const char* what() const noexcept override { return "stopped"; }
 };
 
-// Runs `work(first, last, local)` over 0..count in chunks, on `threads` threads of which the caller's is one. `make` returns
-// what each thread keeps for itself. Throws Stopped, or the first exception of `make` or `work`, when all threads have ended.
+// Runs `work(first, last, local)` over 0..count in chunks, on `threads` threads of which the caller's is one.
+// `make` returns what each thread keeps for itself. Throws Stopped, or the first exception of `make` or
+// `work`, when all threads have ended.
 template <typename Make, typename Work>
-void in_chunks(std::size_t count, std::size_t threads, std::size_t chunk, const Make& make, const Work& work, const Tick& tick = {}) {
+void in_chunks(std::size_t count, std::size_t threads, std::size_t chunk, const Make& make, const Work& work,
+               const Tick& tick = {}) {
   std::atomic<std::size_t> next{0};
   std::atomic<bool> over{false};
   std::mutex mutex;

@@ -31,9 +31,9 @@ enum class Reason : std::uint8_t {
 
 // One principal's score and why it is so.
 struct Result {
-  double score = 0;  // 0..100
+  double score = 0;                                            // 0..100
   double quality = 0, position = 0, stability = 0, trust = 0;  // 0..1
-  double penalty = 0;  // points
+  double penalty = 0;                                          // points
   std::uint32_t edges = 0;
   std::array<Reason, 2> up{};    // what gave most points
   std::array<Reason, 2> down{};  // what cost most points

@@ -11,9 +11,12 @@ struct PenaltyRule {
 
 PenaltyRule rule_of(const Weights& weights, Band band) noexcept {
   switch (band) {
-    case Band::soft: return {weights.penalty_soft, weights.fade_soft};
-    case Band::moderate: return {weights.penalty_moderate, weights.fade_moderate};
-    case Band::hard: break;
+    case Band::soft:
+      return {weights.penalty_soft, weights.fade_soft};
+    case Band::moderate:
+      return {weights.penalty_moderate, weights.fade_moderate};
+    case Band::hard:
+      break;
   }
   return {weights.penalty_hard, weights.fade_hard};
 }
@@ -27,18 +30,26 @@ void Standing::add_verified_channel(ChannelKind kind, Micros verified_at) noexce
   if (kind == ChannelKind::email) kinds_ |= 2;
 }
 
-void Standing::add_incident(const Weights& weights, Micros t, IncidentKind kind, Band band, Micros occurred_at,
-                            Micros cleared_at) noexcept {
+void Standing::add_incident(const Weights& weights, Micros t, IncidentKind kind, Band band,
+                            Micros occurred_at, Micros cleared_at) noexcept {
   const bool open = cleared_at == kNever;
   switch (kind) {
-    case IncidentKind::abuse_flag: flags_ += open; break;
-    case IncidentKind::dispute: grave_ |= open; break;
+    case IncidentKind::abuse_flag:
+      flags_ += open;
+      break;
+    case IncidentKind::dispute:
+      grave_ |= open;
+      break;
     case IncidentKind::forced_recovery:
-    case IncidentKind::reverification_failure: grave_ |= within_days(t, occurred_at, weights.incident_days); break;
-    case IncidentKind::other: break;
+    case IncidentKind::reverification_failure:
+      grave_ |= within_days(t, occurred_at, weights.incident_days);
+      break;
+    case IncidentKind::other:
+      break;
   }
   const PenaltyRule rule = rule_of(weights, band);
-  penalty_ += open ? rule.points : rule.points * std::max(0.0, 1.0 - days(age(t, cleared_at)) / rule.fade_days);
+  penalty_ +=
+      open ? rule.points : rule.points * std::max(0.0, 1.0 - days(age(t, cleared_at)) / rule.fade_days);
 }
 
 double Standing::flag_free(const Weights& weights) const noexcept {

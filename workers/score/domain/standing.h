@@ -9,11 +9,17 @@
 namespace cutover::score {
 
 enum class ChannelKind : std::uint8_t { phone, email, other };
-enum class IncidentKind : std::uint8_t { abuse_flag, forced_recovery, reverification_failure, dispute, other };
+enum class IncidentKind : std::uint8_t {
+  abuse_flag,
+  forced_recovery,
+  reverification_failure,
+  dispute,
+  other
+};
 enum class Band : std::uint8_t { soft, moderate, hard };
 
-// What a principal's own channels and incidents say. Filled in one by one, incidents in order of their ids: the sum of the
-// penalties depends on it in its last bit.
+// What a principal's own channels and incidents say. Filled in one by one, incidents in order of their ids:
+// the sum of the penalties depends on it in its last bit.
 class Standing {
  public:
   // A channel that is verified now.
@@ -26,7 +32,9 @@ class Standing {
   static constexpr Micros kNever = std::numeric_limits<Micros>::max();
 
   bool verified() const noexcept { return verified_; }
-  double penalty(const Weights& weights) const noexcept { return penalty_ < weights.penalty_max ? penalty_ : weights.penalty_max; }
+  double penalty(const Weights& weights) const noexcept {
+    return penalty_ < weights.penalty_max ? penalty_ : weights.penalty_max;
+  }
   // The three parts of Trust, each in [0, 1].
   double incident_free() const noexcept { return grave_ ? 0.0 : 1.0; }
   double channel_share() const noexcept { return 0.5 * ((kinds_ & 1) + (kinds_ >> 1 & 1)); }

@@ -18,8 +18,8 @@ struct Ties {
   double strength = 0;         // s: sum of the reciprocal weights
 };
 
-// Measures one row: its reciprocal weights, in order of the targets, and what follows from them. Reads other sealed rows and
-// the ages of this one. One for each thread.
+// Measures one row: its reciprocal weights, in order of the targets, and what follows from them. Reads other
+// sealed rows and the ages of this one. One for each thread.
 class TieMeasure {
  public:
   // `standings` of all principals; outlives this

@@ -60,8 +60,7 @@ constexpr std::array<Entry, 40> kEntries{{{"quality", &Weights::quality, 0, kSha
 
 std::vector<std::pair<std::string_view, double>> named(const Weights& weights) {
   std::vector<std::pair<std::string_view, double>> all;
-  for (const Entry& entry : kEntries)
-    all.emplace_back(entry.name, weights.*entry.value);
+  for (const Entry& entry : kEntries) all.emplace_back(entry.name, weights.*entry.value);
   return all;
 }
 
