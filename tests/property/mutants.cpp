@@ -36,16 +36,6 @@ const std::vector<Mutant>& mutants() {
                                              {"cutover.append_segments", "v_item.seen > v_item.last_sequence AND p_mode <> 'monolith'", "false"}},
        {"stale"}},
       {"a first segment that forgets what the worker had", 19, {{"cutover.append_segments", "s.stream_id, 0, 'worker'", "s.stream_id, 0, 'monolith'"}}, {"unowned"}},
-      {"a plan that sends what has changed", 1,
-       {{"cutover.send_replay", "AND d.state = 'open' AND jsonb_array_length(d.history) = i.entries AND sha256(d.payload) = i.digest", ""}},
-       {"dead", "replay", "plan"}},
-      {"a letter that is handed over and keeps its mark", 1, {{"cutover.send_replay", "PERFORM cutover.free_marks(v_send);", ""}}, {"dead", "to_owner"}},
-      {"a replay of what was received before the edit", 1,
-       {{"cutover.publish_replays", "d.key, d.payload,", "d.key, coalesce(d.original, d.payload),"}}, {"dead", "replay", "edit"}},
-      {"a replay to the other side", 1, {{"cutover.publish_replays", "THEN 'worker' ELSE 'monolith'", "THEN 'monolith' ELSE 'worker'"}}, {"dead", "replay"}},
-      {"a drop that passes no version", 1, {{"cutover.drop_letters", "AND w.ordered AND", "AND NOT w.ordered AND"}}, {"ordered", "dead", "drop"}},
-      {"a drop that passes the version of a key that lives elsewhere", 1, {{"cutover.drop_letters", "(held.yes OR d.idempotency_key = '')", "true"}},
-       {"ordered", "dup", "dead", "drop"}},
   };
   return all;
 }

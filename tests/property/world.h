@@ -70,11 +70,7 @@ class World {
   bool flip_abort();
   bool start_incarnation();
   bool replay(int letter, bool edit);
-  bool edit(int letter);
   bool hand_over(int letter);
-  bool seal(bool hand_over);        // a plan over all open letters
-  bool send(int plan, int count);  // the next letters of a plan
-  bool republish();                // what is being replayed is late
   bool drop(int letter);
   // upkeep
   bool compact();
@@ -122,7 +118,6 @@ class World {
   bool flip_open = false;
   int flips = 0;
   int produced() const { return static_cast<int>(keys_.size()); }
-  int sealed() const { return static_cast<int>(plans_.size()); }
   int letters_written() const { return letters_; }
   int pending() const;
   const WorldSettings settings;
@@ -141,7 +136,7 @@ class World {
   struct LetterRow {
     std::int64_t id = 0, sequence = 0;
     int incarnation = 0;
-    std::string state, event_id, key, aggregate, body;
+    std::string state, event_id, key, aggregate, body, event_hash;
     std::int64_t version = 0;
   };
 
@@ -162,9 +157,6 @@ class World {
   static Packet event_of(const LetterRow& row);
   std::vector<LetterRow> letters(const std::string& state);
   std::optional<LetterRow> letter(int number, const std::string& state);
-  std::int64_t seal_letters(const std::string& filter, bool hand_over);
-  void send_plan(std::int64_t plan, int count);
-  void edit_payload(const LetterRow& row);
   void run_dry();
   void finish(int instance);
   void final_check();
@@ -182,7 +174,7 @@ class World {
   };
   std::vector<Done> applied_;
   std::set<std::tuple<int, std::int64_t, std::string>> edited_;  // places whose letter was edited
-  std::vector<std::int64_t> plans_;
+  std::int64_t plans_ = 0;
   int events_ = 0, letters_ = 0;
   std::uint64_t activity_ = 0;  // grows with everything that is progress
   // The other worker.
