@@ -35,8 +35,10 @@ frame.onload = () => {
 </script>)html";
 
 std::string browser() {
-  for (const char* name : {"chromium", "chromium-browser", "google-chrome"})
-    if (run({"sh", "-c", std::string("command -v ") + name}).code == 0) return name;
+  for (const char* name : {"chromium", "chromium-browser", "google-chrome"}) {
+    const Ended found = run({"/bin/sh", "-c", std::string("command -v ") + name});
+    if (found.code == 0) return found.out.substr(0, found.out.find('\n'));
+  }
   return {};
 }
 
