@@ -148,8 +148,8 @@ TEST_CASE("a request that reaches too many principals recomputes the named ones 
       "INSERT INTO app.profiles (owner_principal_id, profile_class) SELECT generate_series(100, 5200), "
       "'single'");
   world.change(
-      "INSERT INTO app.contacts (owner_id, target_id, state, confidence) SELECT 1, generate_series(100, "
-      "5200), 'active_confirmed', 0.9");
+      "INSERT INTO app.contacts (contact_id, owner_id, target_id, state, confidence) SELECT n, 1, n, "
+      "'active_confirmed', 0.9 FROM generate_series(100, 5200) n");
   world.hand.deliver({{naming({1})}});
   CHECK(world.database.value("SELECT string_agg(principal_id::text, ' ') FROM serving.score_updates") == "1");
   CHECK(world.database.value("SELECT state FROM serving.score_runs") == "queued");
