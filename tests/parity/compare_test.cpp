@@ -176,9 +176,6 @@ TEST_CASE("while both sides keep writing nothing is invented: what is on its way
   CHECK(summary["verdict"] == "different");
   CHECK(found_in(world.differences()) == seeded);
   CHECK(ParityWorld::count(summary, "pending") > 0);
-  for (const json& line : world.differences())
-    if (line["class"] == "pending" && !line["worker"].is_null() && !line["serving"].is_null())
-      CHECK(line["serving"]["(sequence)"] != line["worker"]["(sequence)"]);
   std::cout << "while " << written - 1'000
             << " events were written: " << ParityWorld::count(summary, "pending") << " pending, "
             << ParityWorld::count(summary, "transient") << " transient, " << summary["mismatches"]
@@ -282,7 +279,7 @@ TEST_CASE("an event that one side alone gave up on is a mismatch, one that both 
         "SELECT cutover.write_dead_letter('search-projector', $1, " + shadow +
             ", 'i', 'b', 'CONTACT', 1, $2::bigint, 'e' || $2::text, 'contact.edge_upserted', 'contact', "
             "'contact.edge_upserted', '1', 'global', "
-            "'k' || $2::text, $3, 'it is broken', 'it is broken', 1, now(), now(), '[]', '\\x00')",
+            "'k' || $2::text, 1, $3, 'it is broken', 'it is broken', 1, now(), now(), '[]', '\\x00')",
         {side, std::to_string(sequence), kind});
   };
   give_up(10, "worker", "rejected");
