@@ -64,6 +64,7 @@ struct Chore {
   std::chrono::milliseconds interval;
   // returns  true when there is more to do at once
   std::function<bool(Transaction&)> run;
+  bool shadow = false;  // works in schema shadow: what batches left there
 };
 
 // How far a job is; for the log, the metrics and whoever asks.

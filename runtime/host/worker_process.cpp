@@ -217,6 +217,7 @@ void WorkerProcess::run_chore(const Chore& chore, std::stop_token stop) {
     const auto began = parts_.clock.monotonic();
     try {
       auto batch = transactions.begin();
+      if (chore.shadow) batch->use_shadow(true);
       WorkerTransaction tx(*batch, name(), ids, parts_.clock.now());
       more = chore.run(tx);
       batch->commit();

@@ -40,6 +40,20 @@ TEST_CASE("a bulk change of one owner waits behind the lanes, and nobody else's 
   CHECK(world.take_outgoing().size() == 1'010);
 }
 
+TEST_CASE("a bulk change in shadow is worked off in shadow, and serving sees nothing of it") {
+  SearchWorld world;
+  add_contacts(world, 1, 1'000, 1);
+  world.hand.deliver(upserts(1, 1'000, 1), true);
+  CHECK(world.database.count("SELECT sum(cardinality(contact_ids)) FROM shadow.search_jobs") == 1'000);
+  world.hand.run_shadow_chores();
+  CHECK(world.differences("shadow") == 0);
+  CHECK(world.database.count("SELECT count(*) FROM shadow.search_jobs") == 0);
+  CHECK(world.database.count("SELECT (SELECT count(*) FROM serving.search_documents) + (SELECT count(*) FROM serving.search_jobs)") == 0);
+  const auto outgoing = world.take_outgoing();
+  CHECK(outgoing.size() == 1'000);
+  CHECK(std::all_of(outgoing.begin(), outgoing.end(), [](const std::string& one) { return one.starts_with("shadow."); }));
+}
+
 TEST_CASE("a few changes of one owner are applied at once") {
   SearchWorld world;
   add_contacts(world, 1, 256, 1);

@@ -75,9 +75,15 @@ int SearchHand::run_jobs() {
   return done;
 }
 
-search::InTransaction SearchHand::in_transaction() {
-  return [this](const std::function<void(Transaction&)>& what) {
+void SearchHand::run_shadow_chores() {
+  for (const Chore& chore : search_projector_spec(std::make_shared<search::SearchSettings>(settings_)).chores)
+    for (bool more = chore.shadow; more;) in_transaction(true)([&](Transaction& tx) { more = chore.run(tx); });
+}
+
+search::InTransaction SearchHand::in_transaction(bool shadow) {
+  return [this, shadow](const std::function<void(Transaction&)>& what) {
     auto batch = transactions.begin();
+    if (shadow) batch->use_shadow(true);
     WorkerTransaction tx(*batch, "search-projector", ids_, clock.now());
     what(tx);
     batch->commit();

@@ -34,8 +34,10 @@ class SearchHand {
   void commit();
   // Works the jobs off; returns how many there were.
   int run_jobs();
+  // A turn of each chore that the projector has for schema shadow, until none has more to do.
+  void run_shadow_chores();
   // Runs `what` in a transaction of its own.
-  search::InTransaction in_transaction();
+  search::InTransaction in_transaction(bool shadow = false);
 
   SystemClock clock;
   postgres::PgTransactionSource transactions;

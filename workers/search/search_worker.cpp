@@ -194,7 +194,9 @@ WorkerSpec search_projector_spec(std::shared_ptr<const search::SearchSettings> s
   spec.leaves_monolith = true;
   spec.make = [settings] { return search::make_search_worker(*settings); };
   auto jobs = std::make_shared<search::JobRunner>();
+  auto shadow_jobs = std::make_shared<search::JobRunner>();
   spec.chores = {{"jobs", std::chrono::milliseconds(100), [jobs](Transaction& tx) { return jobs->run(tx); }},
+                 {"shadow-jobs", std::chrono::seconds(1), [shadow_jobs](Transaction& tx) { return shadow_jobs->run(tx); }, true},
                  {"merge", std::chrono::seconds(1),
                   [](Transaction& tx) {
                     tx.query("SELECT serving.merge_search_entries()");
