@@ -199,6 +199,7 @@ std::int64_t OutboxRelay::State::verify_page(std::int64_t after, std::chrono::mi
 }
 
 void OutboxRelay::State::verify_all() {
+  removed_upto = 0;  // the store reads one walk at a time: upkeep begins anew
   std::int64_t after = 0;
   do after = verify_page(after, std::chrono::milliseconds(0), false);
   while (after != 0);
