@@ -117,10 +117,23 @@ TEST_CASE("an age in the future counts as none", "[score]") {
   future.both_ways({1, 2, 0.9, -10, -10});
   now.channel(1, {ChannelKind::phone, 0});
   future.channel(1, {ChannelKind::phone, -20});
-  now.incident(1, {IncidentKind::forced_recovery, Band::hard, 0, 0});
-  future.incident(1, {IncidentKind::forced_recovery, Band::hard, -5, -5});
+  now.incident(1, {IncidentKind::abuse_flag, Band::hard, 0, 0});
+  future.incident(1, {IncidentKind::abuse_flag, Band::hard, -5, -5});
   CHECK(now.of(1) == future.of(1));
   CHECK(near(now.of(1).penalty, 30));
+}
+
+TEST_CASE("what lies in the future is not of the last days", "[score]") {
+  const auto trust = [](double age) {
+    ScoreWorld world;
+    world.principal(1);
+    world.incident(1, {IncidentKind::forced_recovery, Band::soft, age, 400});
+    return world.of(1).trust;
+  };
+  CHECK(near(trust(0), 0.2));
+  CHECK(near(trust(89.9), 0.2));
+  CHECK(near(trust(90), 0.7));
+  CHECK(near(trust(-0.001), 0.7));
 }
 
 TEST_CASE("of edges with one weight those with the smallest targets are the top 50", "[score]") {
@@ -163,13 +176,24 @@ TEST_CASE("an edge without weight takes its place among the recent ones", "[scor
   CHECK(world.of(200).position < world.of(201).position);
 }
 
-TEST_CASE("recent edges rank by the time of the first sight, also where it lies in the future", "[score]") {
+TEST_CASE("recent edges rank by the time of the first sight", "[score]") {
   ScoreWorld world;
   for (int i = 0; i < 51; ++i)
-    world.both_ways({1, 300 - i, 1.0, -1.0 - i, 0});  // the smaller the target the later
+    world.both_ways({1, 300 - i, 1.0, 6.9 - i * 0.1, 0});  // the smaller the target the later
   const auto results = world.compute();
   CHECK(results.at(250).position < results.at(251).position);
   CHECK(results.at(300).position == results.at(251).position);
+}
+
+TEST_CASE("edges that are first seen in the future are not ranked among the recent ones", "[score]") {
+  ScoreWorld world;
+  for (int i = 0; i < 51; ++i) world.both_ways({1, 100 + i, 1.0, -1.0 - i, 0});
+  for (int i = 0; i < 60; ++i) world.tie({1, 500 + i, 0.0, -1, 0});
+  for (int i = 0; i < 50; ++i) world.both_ways({1, 200 + i, 1.0, 3, 0});
+  const auto results = world.compute();
+  CHECK(results.at(100).position == results.at(150).position);
+  CHECK(results.at(200).position == results.at(100).position);
+  CHECK(results.at(249).position == results.at(100).position);
 }
 
 TEST_CASE("a cleared incident fades, an open one does not, and all together are limited", "[score]") {

@@ -83,7 +83,7 @@ std::map<std::int64_t, Result> ScoreWorld::plainly() const {
       const double f = a <= 90 ? 1 : a < 365 ? (365 - a) / 275 : 0;
       const double w0 = tie.confidence * f * (tie.probable ? 0.5 : 1);
       edges[id][tie.target] = {&tie, w0, w0};
-      if (std::max(0.0, tie.first_age) < 7) recent.push_back(&tie);
+      if (tie.first_age >= 0 && tie.first_age < 7) recent.push_back(&tie);
     }
     std::sort(recent.begin(), recent.end(), [](const Tie* a, const Tie* b) {
       return a->first_age != b->first_age ? a->first_age > b->first_age : a->target < b->target;
@@ -160,7 +160,7 @@ std::map<std::int64_t, Result> ScoreWorld::plainly() const {
       const bool open = !i.cleared_age;
       if (i.kind == IncidentKind::dispute && open) incident_free = 0;
       if ((i.kind == IncidentKind::forced_recovery || i.kind == IncidentKind::reverification_failure) &&
-          i.age < 90)
+          i.age >= 0 && i.age < 90)
         incident_free = 0;
       if (i.kind == IncidentKind::abuse_flag && open) flags += 1;
       const double points = i.band == Band::soft ? 8 : i.band == Band::moderate ? 15 : 30;

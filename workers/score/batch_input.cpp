@@ -215,7 +215,7 @@ BatchInput read_batch(JobContext& context, const Weights& weights, Micros t,
   other->begin_snapshot(session->begin_snapshot());
   const Cutoffs cut = cutoffs(weights, t);
   const std::string edges = edge_condition(timestamp_literal(cut.evidence), timestamp_literal(cut.recent));
-  const std::string lost = lost_condition(timestamp_literal(cut.lost));
+  const std::string lost = lost_condition(timestamp_literal(cut.lost), timestamp_literal(t));
   progress(0, 0);
 
   BatchInput input;

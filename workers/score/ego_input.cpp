@@ -183,8 +183,8 @@ std::unique_ptr<EgoInput> read_around(Transaction& tx, std::span<const std::int6
   std::vector<Contact> contacts = read_contacts(tx, wanted, complete, weights, t);
   const auto lost = tx.query(
       "SELECT c.owner_id, c.target_id FROM app.contacts c WHERE c.owner_id = ANY ($1::bigint[]) AND " +
-          lost_condition("$2::timestamptz"),
-      {wanted, instant(cutoffs(weights, t).lost)});
+          lost_condition("$2::timestamptz", "$3::timestamptz"),
+      {wanted, instant(cutoffs(weights, t).lost), instant(t)});
   std::vector<std::int64_t> ids = complete;
   for (const Contact& contact : contacts) {
     ids.push_back(contact.owner);

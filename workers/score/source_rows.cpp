@@ -43,10 +43,9 @@ std::string edge_condition(const std::string& evidence, const std::string& recen
          evidence + " OR c.first_seen_at > " + recent + " OR (c.confidence BETWEEN 0 AND 1) IS NOT TRUE)";
 }
 
-std::string lost_condition(const std::string& lost) {
-  return "c.target_id <> c.owner_id AND c.contested IS NOT TRUE AND c.state = 'tombstoned' AND c.ended_at "
-         "> " +
-         lost;
+std::string lost_condition(const std::string& lost, const std::string& t) {
+  return "c.target_id <> c.owner_id AND c.contested IS NOT TRUE AND c.state = 'tombstoned' AND c.ended_at > " +
+         lost + " AND c.ended_at <= " + t;
 }
 
 double checked_confidence(double confidence, std::int64_t contact, std::int64_t owner) {

@@ -26,7 +26,7 @@ inline constexpr std::string_view kEligible = R"sql(p.status = 'active' AND EXIS
 struct Cutoffs {
   Micros evidence = 0;  // an edge without younger evidence has no weight
   Micros recent = 0;    // what was first seen later is ranked, with or without weight
-  Micros lost = 0;      // edges that ended later
+  Micros lost = 0;      // edges that ended later, up to t
 };
 Cutoffs cutoffs(const Weights& weights, Micros t);
 
@@ -34,7 +34,7 @@ Cutoffs cutoffs(const Weights& weights, Micros t);
 // cutoffs are SQL expressions.
 std::string edge_condition(const std::string& evidence, const std::string& recent);
 // The same for edges that ended within lost_days.
-std::string lost_condition(const std::string& lost);
+std::string lost_condition(const std::string& lost, const std::string& t);
 
 // Throws RefusedRow unless it is between 0 and 1; returns it, -0 as 0.
 double checked_confidence(double confidence, std::int64_t contact, std::int64_t owner);

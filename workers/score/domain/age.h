@@ -23,9 +23,9 @@ constexpr double days(Micros length) noexcept {
   return length <= 0 ? 0.0 : static_cast<double>(length) / static_cast<double>(kDay);
 }
 
-// Whether x lies in the last `count` days before t: 0 <= t - x < count, ages below 0 counting as 0.
+// Whether x lies in the last `count` days before t: 0 <= t - x < count. What lies in the future does not.
 constexpr bool within_days(Micros t, Micros x, double count) noexcept {
-  return days(age(t, x)) < count;
+  return x <= t && days(age(t, x)) < count;
 }
 
 }  // namespace cutover::score

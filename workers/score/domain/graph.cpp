@@ -18,10 +18,12 @@ constexpr int kLowBits = 64 - kEvidenceBits;
 constexpr Micros kEvidenceMax = 400 * kDay,
                  kFirstMax = 100 * kDay;  // of Weights::stale_days and settled_days
 static_assert(kEvidenceMax <= static_cast<Micros>(kEvidenceMask));
-static_assert(kFirstMax < Micros{1} << (kLowBits + 24));
+// The age of an edge that is first seen after t.
+constexpr std::uint64_t kFuture = (std::uint64_t{1} << (kLowBits + 24)) - 1;
+static_assert(kFirstMax < static_cast<Micros>(kFuture));
 
 bool by_owner(const AsideEdge& a, const AsideEdge& b) {
-  return std::pair(a.owner, a.target) < std::pair(b.owner, b.target);
+  return a.owner < b.owner;
 }
 
 // One recent edge of a row, in the order in which they were added.
@@ -63,14 +65,15 @@ void Graph::add(const Edge& edge, std::vector<AsideEdge>& aside) noexcept {
   const Micros evidence = std::max<Micros>(0, age(t_, edge.last_evidence));
   const Micros first = age(t_, edge.first_seen);
   const double weight = base_weight(weights_, edge.confidence, evidence, edge.probable);
-  const bool dropped = weight * weights_.damped == 0;
-  if (dropped || first < 0) {
-    if (days(first) < weights_.recent_days) aside.push_back({edge.owner, edge.target, edge.first_seen});
-    if (dropped) return;
+  if (weight * weights_.damped == 0) {
+    if (within_days(t_, edge.first_seen, weights_.recent_days))
+      aside.push_back({edge.owner, edge.target, edge.first_seen});
+    return;
   }
   const std::uint64_t at = offsets_[edge.owner] + counts_[edge.owner].fetch_add(1, std::memory_order_relaxed);
   if (at >= offsets_[edge.owner + 1]) std::abort();  // counted and read under one snapshot: cannot be
-  const std::uint64_t first_age = static_cast<std::uint64_t>(std::clamp<Micros>(first, 0, kFirstMax));
+  const std::uint64_t first_age =
+      first < 0 ? kFuture : static_cast<std::uint64_t>(std::min(first, kFirstMax));
   targets_[at] = edge.target;
   words_[at] = std::bit_cast<std::uint64_t>(edge.confidence) | (edge.probable ? kProbableBit : 0);
   ages_[at] = static_cast<std::uint64_t>(std::min(evidence, kEvidenceMax)) | first_age << kEvidenceBits;
@@ -86,7 +89,7 @@ void Graph::set_aside(std::vector<AsideEdge> aside) {
 Micros Graph::first_age_at(std::uint64_t at) const noexcept {
   std::uint64_t value = ages_[at] >> kEvidenceBits;
   for (int i = 0; i < 3; ++i) value |= static_cast<std::uint64_t>(tails_[at][i]) << (kLowBits + 8 * i);
-  return static_cast<Micros>(value);
+  return value == kFuture ? -1 : static_cast<Micros>(value);
 }
 
 Micros Graph::first_seen_age(std::uint32_t owner, std::size_t i) const noexcept {
@@ -122,18 +125,12 @@ void Graph::damp_row(std::uint32_t owner, std::uint64_t begin, std::uint32_t cou
   recent.clear();
   const auto [first, last] =
       std::equal_range(aside_.begin(), aside_.end(), AsideEdge{owner, 0, 0},
-                       [](const AsideEdge& a, const AsideEdge& b) { return a.owner < b.owner; });
-  auto next = first;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint32_t target = targets_[begin + i];
-    Micros first_age = first_age_at(begin + i);
-    for (; next != last && next->target < target; ++next)
-      recent.push_back({age(t_, next->first_seen), next->target, -1});
-    if (next != last && next->target == target) first_age = age(t_, next++->first_seen);
-    if (days(first_age) < weights_.recent_days)
-      recent.push_back({first_age, target, static_cast<std::int64_t>(begin + i)});
-  }
-  for (; next != last; ++next) recent.push_back({age(t_, next->first_seen), next->target, -1});
+                       by_owner);
+  for (auto one = first; one != last; ++one)
+    recent.push_back({age(t_, one->first_seen), one->target, -1});
+  for (std::uint64_t at = begin; at < begin + count; ++at)
+    if (const Micros first_age = first_age_at(at); first_age >= 0 && days(first_age) < weights_.recent_days)
+      recent.push_back({first_age, targets_[at], static_cast<std::int64_t>(at)});
   const auto free = static_cast<std::size_t>(weights_.recent_free);
   if (recent.size() <= free) return;
   const auto past = recent.begin() + static_cast<std::ptrdiff_t>(free);

@@ -23,8 +23,7 @@ struct Edge {
   bool in_circle = false;
 };
 
-// A recent edge that the rows below cannot hold with its time: it has no weight, or was first seen after t.
-// It still takes its place in the ranking of what was added in bulk.
+// A recent edge without weight: it is dropped, but takes its place in the ranking of what was added in bulk.
 struct AsideEdge {
   std::uint32_t owner = 0;
   std::uint32_t target = 0;
@@ -59,8 +58,8 @@ class Graph {
     double weight(std::size_t i) const noexcept;
   };
   SealedRow row(std::uint32_t owner) const noexcept;
-  Micros first_seen_age(std::uint32_t owner,
-                        std::size_t i) const noexcept;  // 0..settled_days; before `oppose`
+  // Up to settled_days, below 0 in the future; before `oppose`.
+  Micros first_seen_age(std::uint32_t owner, std::size_t i) const noexcept;
   // w of the edge from `owner` to `target` in a sealed row; 0 without one.
   double weight_to(std::uint32_t owner, std::uint32_t target) const noexcept;
 
