@@ -1,5 +1,7 @@
 #include "runtime/cli/dlq.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "runtime/cli/commands.h"
@@ -153,6 +155,21 @@ std::string shortened(const std::string& text, std::size_t characters_max) {
     if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 && ++characters > characters_max)
       return text.substr(0, i) + "...";
   return text;
+}
+
+std::vector<Cell> change_cells(const JsonChange& change) {
+  constexpr std::size_t kShown = 60, kBefore = 30;
+  if (!change.path.empty())
+    return {change.path, shortened(change.before, kShown), shortened(change.after, kShown)};
+  const auto differ =
+      std::mismatch(change.before.begin(), change.before.end(), change.after.begin(), change.after.end());
+  const auto byte = static_cast<std::size_t>(differ.first - change.before.begin());
+  std::size_t from = byte > kBefore ? byte - kBefore : 0;
+  while (from < byte && (static_cast<unsigned char>(change.before[from]) & 0xC0) == 0x80) ++from;
+  const auto side = [&](const std::string& text) {
+    return (from > 0 ? "..." : "") + shortened(text.substr(from), kShown);
+  };
+  return {"byte " + std::to_string(byte), side(change.before), side(change.after)};
 }
 
 void print_groups(Output& out, const Json& groups) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/cli/json_changes.h"
 #include "runtime/cli/shell.h"
 #include "runtime/postgres/session.h"
 
@@ -48,6 +49,10 @@ std::string short_time(const Json& time);
 std::string text_of(const Json& object, const char* name);
 // Cut to so many characters, with an ellipsis.
 std::string shortened(const std::string& text, std::size_t characters_max);
+
+// What an edit changed, side by side: the field, the original, the edited value. Where one of both is no
+// JSON, from the first byte that differs.
+std::vector<Cell> change_cells(const JsonChange& change);
 
 // Groups of letters as a table.
 void print_groups(Output& out, const Json& groups);

@@ -122,9 +122,7 @@ int run_edit(const Shell& shell, const Options& options) {
     return kFine;
   }
   std::vector<std::vector<Cell>> rows;
-  for (const JsonChange& c : changes)
-    rows.push_back(
-        {c.path.empty() ? "(all of it)" : c.path, shortened(c.before, 60), shortened(c.after, 60)});
+  for (const JsonChange& c : changes) rows.push_back(change_cells(c));
   out.table({"field", "original, not sent any more", "edited"}, rows);
   out.line();
   out.line(

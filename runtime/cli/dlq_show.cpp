@@ -110,8 +110,7 @@ void print(Output& out, const Json& letter, const Json& told, const postgres::De
     if (!payload.original.empty()) {
       Rows rows;
       for (const JsonChange& c : json_changes(payload.original, payload.sent))
-        rows.push_back(
-            {c.path.empty() ? "(all of it)" : c.path, shortened(c.before, 60), shortened(c.after, 60)});
+        rows.push_back(change_cells(c));
       print_section(out, "edited", {"field", "original, never sent again", "edited, sent by a replay"}, rows);
       print_payload(out, "original payload", payload.original);
     }

@@ -45,6 +45,7 @@ void Output::table(const std::vector<std::string>& titles, const std::vector<std
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i].text));
 
   const auto print = [&](std::size_t column, std::string_view text, Tone tone) {
+    if (widths[column] == 0) return;  // nobody has anything to say in it
     const std::string shown = printable(text);
     out_ << paint(shown, tone);
     if (column + 1 < titles.size()) out_ << std::string(widths[column] - width(shown) + 2, ' ');

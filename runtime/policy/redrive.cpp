@@ -28,10 +28,10 @@ std::string trouble(const RedriveFacts& f, const RedriveLimits& limits) {
 }  // namespace
 
 RedriveStep next_step(const RedriveFacts& f, const RedriveLimits& limits) {
+  if (f.waiting == 0)  // nothing is left that a stop could hold back
+    return {f.in_flight == 0 ? RedriveStep::Kind::finished : RedriveStep::Kind::wait, 0, {}};
   if (std::string because = trouble(f, limits); !because.empty())
     return {RedriveStep::Kind::stop, 0, std::move(because)};
-  if (f.waiting == 0)
-    return {f.in_flight == 0 ? RedriveStep::Kind::finished : RedriveStep::Kind::wait, 0, {}};
   for (const std::uint64_t canary : kCanaries) {
     if (f.taken >= canary) continue;
     // A step that was cut off is completed first; each is awaited before the next.

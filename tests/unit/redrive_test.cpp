@@ -74,6 +74,14 @@ TEST_CASE("a failing share above the limit stops it, at the first step already",
   CHECK(next_step(facts, {}).kind == Kind::stop);
 }
 
+TEST_CASE("a replay whose last letters fail is done: there is nothing left to hold back", "[redrive]") {
+  RedriveFacts facts = after(1, 0);
+  facts.failed = 1;
+  CHECK(next_step(facts, {}).kind == Kind::finished);
+  facts.in_flight = 1;
+  CHECK(next_step(facts, {}).kind == Kind::wait);
+}
+
 TEST_CASE("live lanes that become slow stop it; noise and a missing figure do not", "[redrive]") {
   RedriveFacts facts = after(111);
   facts.latency_before_ms = 200;
