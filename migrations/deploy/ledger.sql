@@ -82,7 +82,7 @@ END $$;
 CREATE INDEX settlements_place ON cutover.settlements USING gist (worker_id, stream_id, span);
 CREATE INDEX settlements_age ON cutover.settlements USING brin (settled_at) WITH (pages_per_range = 16);
 -- What is to be compacted next; the other index knows no page before it was summarised.
-CREATE INDEX settlements_whole ON cutover.settlements (settled_at) WHERE event_hashes IS NOT NULL;
+CREATE INDEX settlements_whole ON cutover.settlements (worker_id, stream_id, settled_at) WHERE event_hashes IS NOT NULL;
 
 -- The highest sequence that a side passed over because the other side owns it, by instance.
 CREATE TABLE cutover.skipped (

@@ -100,17 +100,30 @@ BEGIN
   RETURN v_last;
 END $$;
 
--- Merges settlements older than p_age into one row for each block of 8,192 sequences, without event ids: by then the broker
--- cannot lose and reuse them any more. At most p_rows rows a call; returns how many it merged.
+-- Merges settlements into one row for each block of 8,192 sequences, without event ids: of those sequences the broker can hold no
+-- other event any more. That is so when every side that reports about the stream said, p_age or more after the settlement, that it
+-- has all below a higher sequence behind it: p_age is more than the broker takes to write to disk, so what it held by then stays.
+-- (A batch in flight when the broker loses its tail commits for an event that is gone; who then takes the new event at its sequence
+-- must still see that it is another.) Looks at the p_rows oldest settlements of a worker in a stream; returns how many it merged.
 CREATE FUNCTION cutover.compact_settlements(p_age interval, p_rows integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_count integer;
 BEGIN
-  WITH old AS (
+  WITH floors AS MATERIALIZED (
+    SELECT f.worker_id, f.stream_id, coalesce(min(f.settled_below) FILTER (WHERE NOT g.gone), 9223372036854775807) AS below,
+           coalesce(min(f.at) FILTER (WHERE NOT g.gone), now()) AS at
+    FROM cutover.floors f JOIN cutover.streams s USING (stream_id)
+    CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM cutover.streams n WHERE n.stream = s.stream AND n.incarnation > s.incarnation) AS gone) g
+    WHERE g.gone OR f.at > now() - interval '7 days'
+    GROUP BY f.worker_id, f.stream_id),
+  old AS (
     DELETE FROM cutover.settlements WHERE ctid = ANY (ARRAY(
-      SELECT ctid FROM cutover.settlements WHERE event_hashes IS NOT NULL AND settled_at < now() - p_age
-      ORDER BY settled_at LIMIT p_rows FOR UPDATE SKIP LOCKED))
+      SELECT t.ctid FROM floors f CROSS JOIN LATERAL (
+        SELECT s.ctid, s.span FROM cutover.settlements s
+        WHERE s.worker_id = f.worker_id AND s.stream_id = f.stream_id AND s.event_hashes IS NOT NULL AND s.settled_at < f.at - p_age
+        ORDER BY s.settled_at LIMIT p_rows) t
+      WHERE upper(t.span) <= f.below LIMIT p_rows))
     RETURNING *),
   pieces AS (
     SELECT o.worker_id, o.stream_id, o.side, o.class, b.block, o.settled_at,

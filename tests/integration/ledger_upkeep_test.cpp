@@ -4,6 +4,7 @@
 #include <catch2/generators/catch_generators_range.hpp>
 
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <random>
 #include <set>
@@ -16,6 +17,11 @@ using namespace cutover;
 using namespace cutover::test;
 
 namespace {
+
+// A side says that it has everything below a sequence behind it.
+void settled_below(TestDatabase& db, std::int64_t sequence, const std::string& side = "worker") {
+  db.query("SELECT cutover.note_settled_below('search-projector', $1, 'S', 1, $2::bigint)", {side, std::to_string(sequence)});
+}
 
 constexpr const char* kWorker = "search-projector";
 constexpr int kSequences = 400, kMarks = 250;
@@ -145,7 +151,10 @@ class Schedule {
     switch (roll(4)) {
       case 0: turns_ += db_.value("SELECT cutover.rotate_marks(0)") == "t"; break;
       case 1: db_.query("SELECT cutover.merge_marks($1::integer)", {std::to_string(1 + roll(60))}); break;
-      case 2: db_.query("SELECT cutover.compact_settlements('0 s', $1::integer)", {std::to_string(1 + roll(20))}); break;
+      case 2:
+        settled_below(db_, std::numeric_limits<std::int64_t>::max());
+        db_.query("SELECT cutover.compact_settlements('0 s', $1::integer)", {std::to_string(1 + roll(20))});
+        break;
       case 3: db_.query("SELECT cutover.expire_marks(NULL, 1000, '1 hour')"); break;
     }
   }
@@ -239,7 +248,15 @@ TEST_CASE("compaction leaves one row for each class, side and block of sequences
     REQUIRE(session.work("S", 1, events) == std::string(500, 'a'));
   }
   CHECK(db.count("SELECT count(*) FROM cutover.settlements") == 40);
+  // Nobody has said that the broker can hold no other event there; then somebody has, too early; then for the first half.
+  CHECK(db.value("SELECT cutover.compact_settlements('0 s', 100)") == "0");
+  settled_below(db, 20'001);
   CHECK(db.value("SELECT cutover.compact_settlements('1 hour', 100)") == "0");
+  settled_below(db, 10'001, "monolith");
+  while (db.count("SELECT cutover.compact_settlements('0 s', 7)") > 0) continue;
+  CHECK(db.value("SELECT count(*) || ' ' || sum(upper(span) - lower(span)) FROM cutover.settlements WHERE event_hashes IS NULL") == "2 10000");
+  CHECK(db.count("SELECT count(*) FROM cutover.settlements WHERE event_hashes IS NOT NULL") == 20);
+  settled_below(db, 20'001, "monolith");
   while (db.count("SELECT cutover.compact_settlements('0 s', 7)") > 0) continue;
   // 20,000 sequences, 8,192 to a block.
   CHECK(db.value("SELECT count(*) || ' ' || sum(upper(span) - lower(span)) FROM cutover.settlements") == "3 20000");
@@ -287,6 +304,7 @@ TEST_CASE("the steps of the runtime's upkeep move marks and forget event ids by 
   options.slot_bytes_max = 1;
   options.rows_per_step = 100;
   postgres::LedgerUpkeep upkeep(db.options(), options), other(db.options(), options);
+  settled_below(db, 301);
   int steps = 0;
   while (upkeep.step() && steps < 100) ++steps;
   CHECK(steps < 100);  // it comes to an end

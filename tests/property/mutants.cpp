@@ -8,9 +8,11 @@ const std::vector<Mutant>& mutants() {
   static const std::string kLock = "IF pg_advisory_xact_lock_shared(cutover.lock_class_worker(), v_worker_id) IS NULL THEN END IF;";
   static const std::vector<Mutant> all = {
       {"a claim that takes no lock", 20, {{"cutover.claim", kLock, ""}}, {"two_instances", "lost_ack"}},
-      {"segments read before the lock is held", 52,
+      {"segments read before the lock is held", 66,
        {{"cutover.claim", kLock, ""}, {"cutover.claim", "  -- Settled before?", "  " + kLock + "\n  -- Settled before?"}},
        {}},
+      {"a newest segment that speaks for what lies below it, too", 16, {{"cutover.claim", "v_from_sequence <= p_sequences[1] AND v_mode", "v_mode"}}, {}},
+      {"a seize that does not ask what was settled", 280, {{"cutover.seize", "(v_untouched OR NOT EXISTS", "(true OR NOT EXISTS"}}, {"seize", "expire", "lost_ack"}},
       {"seized copies under the plain event id", 32,
        {{"cutover.seize", "cutover.seize_id(p_worker, p_epoch, p_stream, u.sequence)",
          "(SELECT e.event_id FROM unnest(p_sequences, p_event_ids) e (sequence, event_id) WHERE e.sequence = u.sequence)"}},
@@ -30,6 +32,9 @@ const std::vector<Mutant>& mutants() {
        {"dead", "replay", "lost_ack", "seize"}},
       {"marks that expire without a floor", 16, {{"cutover.expire_marks", "m.marked_at < safe.before - p_horizon", "m.marked_at < now() - p_horizon"}}, {"dup", "expire"}},
       {"a reused sequence that counts as settled", 8, {{"cutover.settled_as", "p_hashes IS NULL OR", "true OR"}}, {"tail"}},
+      {"compaction above what is behind everybody", 40, {{"cutover.compact_settlements", "upper(t.span) <= f.below", "true"}},
+       {"tail", "compact", "crash", "two_instances"}},
+      {"compaction by what was said too early", 39, {{"cutover.compact_settlements", "s.settled_at < f.at - p_age", "true"}}, {"tail", "compact"}},
       {"versions that nobody checks", 2, {{"cutover.claim", "IF v_ordered THEN", "IF false THEN"}, {"cutover.settle", "IF v_ordered THEN", "IF false THEN"}},
        {"ordered", "dead", "replay"}},
       {"a boundary below what was settled", 44, {{"cutover.append_segments", "greatest(v_item.last_sequence, v_item.seen) + 1", "v_item.last_sequence + 1"},

@@ -88,7 +88,7 @@ Choices choices(World& w, const std::set<std::string>& on, Random& random) {
   if (is("tail")) out.add(1, {.name = "lose_tail", .a = 1 + roll(random, 3)});
   if (is("tail") || is("compact") || is("expire")) out.add(1, {.name = "sync"});
   if (is("window")) out.add(1, {.name = "forget_window"});
-  if (is("compact")) out.add(1, {.name = "compact"});
+  if (is("compact")) out.add(1, {.name = "compact", .a = roll(random, 4) > 0});
   if (is("recreate") && w.broker.stream("CORE").incarnation < 3) {
     out.add(1, {.name = "recreate"});
     out.add(2, {.name = "start_incarnation"});
@@ -146,7 +146,7 @@ bool apply(World& w, const Action& x) {
   if (x.name == "replay") return w.replay(x.a, x.b);
   if (x.name == "hand_over") return w.hand_over(x.a);
   if (x.name == "drop") return w.drop(x.a);
-  if (x.name == "compact") return w.compact();
+  if (x.name == "compact") return w.compact(x.a);
   if (x.name == "expire") return w.expire(x.a);
   if (x.name == "report_floors") return w.report_floors();
   if (x.name == "set_gap") return w.set_gap(x.a);

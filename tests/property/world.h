@@ -73,7 +73,7 @@ class World {
   bool hand_over(int letter);
   bool drop(int letter);
   // upkeep
-  bool compact();
+  bool compact(bool sides_speak);
   bool expire(int key);
   bool report_floors();
   bool set_gap(bool at_once);

@@ -207,13 +207,15 @@ WHERE d.letter_id = $1::bigint)sql",
   });
 }
 
-bool World::compact() {
-  // Only what the broker cannot lose any more is old enough.
+bool World::compact(bool sides_speak) {
+  // Time passes: what the broker has on disk is old now, and so is what was said. Then both sides speak again, or are silent.
+  run("UPDATE cutover.floors SET at = at - interval '1 hour'", {});
   run(R"sql(
 UPDATE cutover.settlements t SET settled_at = now() - interval '1 hour' FROM cutover.workers w, cutover.streams s
 WHERE w.worker = $1::text AND t.worker_id = w.worker_id AND s.stream = $2::text AND t.stream_id = s.stream_id AND t.event_hashes IS NOT NULL
   AND (s.incarnation < $3::bigint OR upper(t.span) - 1 <= $4::bigint))sql",
       {std::string_view(worker_), std::string_view(stream_), std::int64_t{broker.stream("CORE").incarnation}, broker.stream("CORE").synced});
+  if (sides_speak) report_floors();
   run("SELECT cutover.compact_settlements('30 min', 500)");
   return true;
 }
