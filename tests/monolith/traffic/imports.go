@@ -18,6 +18,7 @@ type imported struct {
 	size    int
 	values  [4][]string // as addContacts takes them
 	quiet   bool        // no event for each contact
+	bulk    bool        // it leaves after what single users did meanwhile
 	last    bool        // the import ends with this part
 	before  int64       // contacts of the parts before
 }
@@ -34,6 +35,10 @@ func (t *Traffic) planImport(owner int64, size int) *imported {
 
 func (i *imported) apply(ctx context.Context, tx pgx.Tx, done *turn) error {
 	from := newRequest(done.now)
+	if i.bulk {
+		done.priority = gate.PriorityBulk
+		defer func() { done.priority = 0 }()
+	}
 	if i.session == "" {
 		i.session = gate.NewEventID(done.now)
 	}
@@ -81,7 +86,7 @@ func (t *Traffic) Import(ctx context.Context, owner int64, size int, quiet bool)
 			left = partMax
 		}
 		part := t.planImport(owner, int(left))
-		part.session, part.quiet, part.last = session, quiet, false
+		part.session, part.quiet, part.bulk, part.last = session, quiet, true, false
 		done, err := t.commit(context.Background(), []step{part})
 		if err != nil {
 			return err
@@ -90,7 +95,7 @@ func (t *Traffic) Import(ctx context.Context, owner int64, size int, quiet bool)
 		added += done.imported // fewer than planned: the owner knew some of them
 	}
 	end := t.planImport(owner, 0)
-	end.session, end.before = session, added
+	end.session, end.bulk, end.before = session, true, added
 	_, err := t.commit(context.Background(), []step{end})
 	return err
 }

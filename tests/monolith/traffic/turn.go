@@ -11,6 +11,7 @@ import (
 type turn struct {
 	now        time.Time
 	outbox     []gate.OutboxRow
+	priority   int // of what is emitted; 0: the usual one
 	events     int
 	duplicates int
 	malformed  int
@@ -53,6 +54,7 @@ func (d *turn) add(event gate.Event, from request) error {
 	if err != nil {
 		return err
 	}
+	line.Priority = d.priority
 	d.outbox = append(d.outbox, line)
 	d.written = append(d.written, event)
 	d.events++
