@@ -11,6 +11,13 @@ namespace {
 constexpr std::chrono::seconds kLogEvery{10};
 constexpr int kAttempts = 5;  // of a transaction that loses against another one
 
+// To the end of a phase that goes on as it went so far; -1: not known.
+double expected_seconds(const JobProgress& progress, std::chrono::duration<double> since) {
+  if (progress.done == 0 || progress.done > progress.total) return -1;
+  const auto left = static_cast<double>(progress.total - progress.done);
+  return since.count() * left / static_cast<double>(progress.done);
+}
+
 }  // namespace
 
 HostJobContext::HostJobContext(Parts parts)
@@ -56,13 +63,16 @@ void HostJobContext::report(const JobProgress& progress) {
   metrics_.phase.set(static_cast<double>(progress.phase_number));
   metrics_.done.set(static_cast<double>(progress.done));
   metrics_.total.set(static_cast<double>(progress.total));
+  const double eta = expected_seconds(progress, now - phase_began_);
+  metrics_.eta_seconds.set(eta);
   if (progress.phase_number == 0 || now - logged_ < kLogEvery) return;
   logged_ = now;
   log_info("job", {{"worker", parts_.worker},
                    {"job", parts_.job},
                    {"phase", progress.phase},
                    {"done", progress.done},
-                   {"total", progress.total}});
+                   {"total", progress.total},
+                   {"eta_seconds", eta}});
 }
 
 void HostJobContext::log(const std::string& what, const std::string& detail) {

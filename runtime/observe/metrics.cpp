@@ -123,6 +123,7 @@ JobMetrics make_job(const Series& s) {
       .phase = s.gauge("cutover_job_phase", "Phase that a job of minutes is in, from 1; 0: nothing to do"),
       .done = s.gauge("cutover_job_done", "What the job has done of its phase"),
       .total = s.gauge("cutover_job_total", "What the phase has in all; 0: not known"),
+      .eta_seconds = s.gauge("cutover_job_phase_eta_seconds", "Expected time to the end of the phase; -1: not known"),
       .failed = s.counter("cutover_job_failed_total", "Turns of the job that threw"),
       .seconds = s.histogram("cutover_job_phase_seconds", "Time that a phase took", kSeconds),
   };

@@ -128,6 +128,7 @@ struct JobMetrics {
   Gauge phase;  // 1 for the first; 0: nothing to do
   Gauge done;   // of this phase
   Gauge total;
+  Gauge eta_seconds;  // to the end of this phase; -1: not known
   Counter failed;
   Histogram seconds;  // of each phase
 };

@@ -10,6 +10,32 @@ namespace cutover::test {
 
 using nlohmann::json;
 
+void append_segments(const Servers& servers, const std::string& worker, const std::vector<std::string>& streams,
+                     const std::string& mode, const std::string& percent) {
+  postgres::Connection connection(servers.database.options());
+  connection.connect();
+  TestBroker broker(servers.nats.url());
+  std::vector<std::string_view> names(streams.begin(), streams.end());
+  std::vector<std::int64_t> incarnations, last;
+  for (const std::string& stream : streams) {
+    const auto created = parse_api_time(broker.admin.stream(stream)->value("created", "")).value();
+    incarnations.push_back(
+        connection.run("SELECT cutover.stream_incarnation($1::text, $2::timestamptz)::bigint", {std::string_view(stream), created})
+            ->integer(0, 0));
+    last.push_back(static_cast<std::int64_t>(broker.last_sequence(stream)));
+  }
+  connection.run("BEGIN");
+  connection.run(
+      "SELECT pg_advisory_xact_lock(cutover.lock_class_worker(), worker_id) FROM cutover.workers WHERE worker = $1::text",
+      {std::string_view(worker)});
+  connection.run(
+      "SELECT * FROM cutover.append_segments($1::text, $2::text, $3::text::numeric, 'test', 'set up', $4::text[], "
+      "$5::bigint[]::integer[], $6::bigint[])",
+      {std::string_view(worker), std::string_view(mode), std::string_view(percent), std::span<const std::string_view>(names),
+       std::span<const std::int64_t>(incarnations), std::span<const std::int64_t>(last)});
+  connection.run("COMMIT");
+}
+
 OwnershipWorld::OwnershipWorld() {
   more["CUTOVER_OWNERSHIP_ORDER"] = "search-projector,dispute-processor";
   database.query("UPDATE cutover.workers SET first_owner = 'monolith'");
@@ -67,27 +93,7 @@ void OwnershipWorld::note_parity() {
 }
 
 void OwnershipWorld::stand_at(const std::string& mode, const std::string& percent) {
-  postgres::Connection connection(database.options());
-  connection.connect();
-  TestBroker broker(nats.url());
-  for (const char* stream : {"CORE", "CONTACT"}) {
-    const auto created = parse_api_time(broker.admin.stream(stream)->value("created", "")).value();
-    connection.run("SELECT cutover.stream_incarnation($1::text, $2::timestamptz)",
-                   {std::string_view(stream), created});
-  }
-  const std::int64_t last[] = {static_cast<std::int64_t>(broker.last_sequence("CORE")),
-                               static_cast<std::int64_t>(broker.last_sequence("CONTACT"))};
-  connection.run("BEGIN");
-  connection.run(
-      "SELECT pg_advisory_xact_lock(cutover.lock_class_worker(), worker_id) FROM cutover.workers WHERE "
-      "worker = "
-      "'search-projector'");
-  connection.run(
-      "SELECT * FROM cutover.append_segments('search-projector', $1::text, $2::text::numeric, 'test', 'set "
-      "up', ARRAY['CORE', "
-      "'CONTACT'], ARRAY[1, 1], $3::bigint[])",
-      {std::string_view(mode), std::string_view(percent), std::span<const std::int64_t>(last)});
-  connection.run("COMMIT");
+  append_segments(*this, "search-projector", {"CORE", "CONTACT"}, mode, percent);
 }
 
 std::string OwnershipWorld::stage() {

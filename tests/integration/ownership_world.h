@@ -7,6 +7,10 @@
 
 namespace cutover::test {
 
+// Segments of a worker in these streams from their present ends on, without any guard. The streams exist.
+void append_segments(const Servers& servers, const std::string& worker, const std::vector<std::string>& streams,
+                     const std::string& mode, const std::string& percent = "0");
+
 // A world in which the Search Projector may be taken over: streams, a ready worker, a gate that was just
 // seen, a verdict of a comparison. The worker comes first in its order, so that it waits for nobody.
 struct OwnershipWorld : Servers {

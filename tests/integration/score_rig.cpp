@@ -161,13 +161,31 @@ std::vector<std::int64_t> ScoreWorld::change_something(std::mt19937_64& random, 
   std::int64_t b = person();
   if (b == a) b = a % people + 1;
   const std::string owner = std::to_string(a), target = std::to_string(b);
-  switch (random() % 6) {
+  switch (random() % 10) {
     case 0:
       change("INSERT INTO app.trust_incidents (principal_id, kind, band, occurred_at) VALUES (" + owner +
              ", 'abuse_flag', 'soft', '2026-05-30')");
       return {a};
     case 1:
       change("UPDATE app.trust_incidents SET cleared_at = '2026-05-25' WHERE principal_id = " + owner);
+      return {a};
+    case 2:
+      change(
+          "UPDATE app.channels SET state = CASE state WHEN 'verified_active' THEN 'challenged' ELSE "
+          "'recovered' END WHERE principal_id = " +
+          owner);
+      return {a};
+    case 3:
+      change(
+          "DELETE FROM app.circle_members WHERE contact_id IN (SELECT contact_id FROM app.contacts WHERE "
+          "owner_id = " +
+          owner + " AND contact_id % 8 = 0)");
+      return {a};
+    case 4:
+      change(
+          "UPDATE app.principals SET status = CASE status WHEN 'active' THEN 'restricted' ELSE 'active' END "
+          "WHERE principal_id = " +
+          owner);
       return {a};
     default:
       change(

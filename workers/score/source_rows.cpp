@@ -44,7 +44,8 @@ std::string edge_condition(const std::string& evidence, const std::string& recen
 }
 
 std::string lost_condition(const std::string& lost, const std::string& t) {
-  return "c.target_id <> c.owner_id AND c.contested IS NOT TRUE AND c.state = 'tombstoned' AND c.ended_at > " +
+  return "c.target_id <> c.owner_id AND c.contested IS NOT TRUE AND c.state = 'tombstoned' AND c.ended_at "
+         "> " +
          lost + " AND c.ended_at <= " + t;
 }
 

@@ -123,11 +123,8 @@ void Graph::sort_row(std::uint64_t begin, std::uint32_t count) {
 void Graph::damp_row(std::uint32_t owner, std::uint64_t begin, std::uint32_t count) {
   thread_local std::vector<Recent> recent;
   recent.clear();
-  const auto [first, last] =
-      std::equal_range(aside_.begin(), aside_.end(), AsideEdge{owner, 0, 0},
-                       by_owner);
-  for (auto one = first; one != last; ++one)
-    recent.push_back({age(t_, one->first_seen), one->target, -1});
+  const auto [first, last] = std::equal_range(aside_.begin(), aside_.end(), AsideEdge{owner, 0, 0}, by_owner);
+  for (auto one = first; one != last; ++one) recent.push_back({age(t_, one->first_seen), one->target, -1});
   for (std::uint64_t at = begin; at < begin + count; ++at)
     if (const Micros first_age = first_age_at(at); first_age >= 0 && days(first_age) < weights_.recent_days)
       recent.push_back({first_age, targets_[at], static_cast<std::int64_t>(at)});
