@@ -485,6 +485,9 @@ DECLARE
   v_ordered boolean;
   v_stream_id integer;
 BEGIN
+  IF p_side NOT IN ('worker', 'monolith', 'shadow') THEN
+    RAISE EXCEPTION 'unknown side %', quote_nullable(p_side) USING ERRCODE = 'CU001', HINT = 'It is worker, monolith or shadow.';
+  END IF;
   SELECT w.worker_id, w.ordered, s.stream_id INTO STRICT v_worker_id, v_ordered, v_stream_id
   FROM cutover.workers w CROSS JOIN cutover.streams s
   WHERE w.worker = p_worker AND s.stream = p_stream AND s.incarnation = p_incarnation;

@@ -258,6 +258,9 @@ TEST_CASE("claim refuses what nobody may retry", "[ledger]") {
   ledger.db.query("INSERT INTO cutover.streams (stream, incarnation, created_at) VALUES ('S', 2, '2026-02-01')");
   refused(worker, "S", 1, "READ COMMITTED", "incarnation");
   CHECK(ledger.marks() == 0);
+  CHECK_THROWS_MATCHES(ledger.db.query("SELECT cutover.settle('search-projector', 'both', 'S', 2, '{1}', '{e}', '{k}', '{i}', '{NULL}', '{0}', 'a')"),
+                       StatementError, MessageMatches(ContainsSubstring("unknown side")));
+  CHECK(ledger.db.count("SELECT count(*) FROM cutover.settlements") == 0);
 }
 
 TEST_CASE("a stream with another creation time is refused by name", "[ledger]") {
