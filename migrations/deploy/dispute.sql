@@ -34,7 +34,7 @@ CREATE TABLE serving.dispute_queue (
   -- routed: an evaluation is asked for; queued: an operator's turn; waiting: cooling; held: the outcome stands and takes
   -- effect when the hold is over and the channel is free; resolved. Restrictions and reasons change in any of them.
   state              text NOT NULL CHECK (state IN ('routed', 'queued', 'waiting', 'held', 'resolved')),
-  version            bigint NOT NULL,            -- the last one taken in (subject.version of security.*)
+  version            bigint NOT NULL,            -- the last one taken in (subject.version of security.*); of an appeal 0
   decided_version    bigint NOT NULL DEFAULT 0,  -- the last one that was worked on by the lanes
   evaluations        integer NOT NULL DEFAULT 0,
   routed_lane        smallint NOT NULL CHECK (routed_lane BETWEEN 0 AND 3),  -- of the table of lanes, by what the case was opened with

@@ -11,6 +11,7 @@ struct OutputField {
     same,    // the same text
     set,     // an array whose order and repetitions do not count
     number,  // at most `tolerance` apart; what is no finite number equals nothing
+    newest,  // a timestamp: the worker's may be later, never earlier
   };
   std::string name;
   Rule rule = Rule::same;

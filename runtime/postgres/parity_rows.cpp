@@ -130,6 +130,7 @@ std::string ParityRows::field_text(int side, const OutputField& field, bool coar
   const std::string name = quoted_name(field.name);
   switch (field.rule) {
     case OutputField::Rule::same:
+    case OutputField::Rule::newest:
       return name;
     case OutputField::Rule::set:
       return fmt::format(

@@ -89,7 +89,7 @@ until_sql 20 "SELECT count(*) = 1 FROM cutover.instances WHERE side = 'monolith'
 sql -d other -c "$worker_owns WHERE worker = 'dispute-processor'"
 CUTOVER_NATS_SERVERS=$other_nats CUTOVER_POSTGRES_URL=$other_url background worker "$cutover" run dispute-processor
 # First where no timer fires: the order of a case's events alone decides. Then old ones, whose timers fire at once.
-load() { "$monolith" load --domains dispute --rate 0 --events "${CUTOVER_TEST_CASES:-1000}" --duplicates 0.05 --poisoned 0.03 "$@" >/dev/null; }
+load() { "$monolith" load --domains dispute --rate 0 --events "${CUTOVER_TEST_CASES:-600}" --duplicates 0.05 --poisoned 0.03 "$@" >/dev/null; }
 load --seed "${CUTOVER_TEST_SEED:-7}" --ahead 60
 load --seed "$((${CUTOVER_TEST_SEED:-7} + 1))" --old-cases 0.9
 now=$(sql -c 'SELECT now()')
@@ -110,9 +110,14 @@ settled() { # settled DATABASE: all case events, and what they led to
 settled "$PGDATABASE"
 settled other
 
-decisions() { # decisions DATABASE: as lines; those of the time of this test may be still to come on one side
+# As lines. Those of the time of this test may be still to come on one side; in the future, which no timer reaches, a hold or a
+# cooling ends when an event that asks for something comes after it.
+decisions() { # decisions DATABASE
   sql -d "$1" -c "SELECT case_id, evaluation, version, cause, extract(epoch FROM as_of), rule, outcome, confidence, lane, hold_hours, actions
-                  FROM serving.dispute_decisions WHERE as_of < timestamptz '$now' OR as_of > timestamptz '$now' + interval '30 days' ORDER BY 1, 2"
+                  FROM serving.dispute_decisions d WHERE as_of < timestamptz '$now' OR as_of > timestamptz '$now' + interval '30 days'
+                    AND EXISTS (SELECT FROM serving.dispute_evidence e WHERE e.case_id = d.case_id AND e.at >= d.as_of
+                                AND (e.material OR e.kind = 'reopened'))
+                  ORDER BY 1, 2"
 }
 decisions "$PGDATABASE" >"$work/monolith.decisions"
 decisions other >"$work/worker.decisions"

@@ -193,6 +193,8 @@ TEST_CASE("an award waits for the channel, a rejection does not", "[dispute]") {
     CHECK(c.record.state == State::held);
     c.evidence(kOpened + 40h, kNoOtp);
     CHECK(c.catch_up() == Story{"ignored v2"});  // the outcome stands, however long the other case takes
+    c.reopen(kOpened + 41h);
+    CHECK(c.catch_up() == Story{"appealed@41"});
     CHECK(c.run([](CaseLife& life) { life.unblock(kOpened + 50h); }) == Story{"resolved@50"});
     CHECK_FALSE(c.record.blocked_by);
   }

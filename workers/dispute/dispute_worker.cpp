@@ -3,6 +3,7 @@
 #include "workers/dispute/adjudication.h"
 #include "workers/dispute/case_event.h"
 #include "workers/dispute/intake.h"
+#include "workers/dispute/output.h"
 
 namespace cutover::dispute {
 namespace {
@@ -68,6 +69,7 @@ WorkerSpec dispute_processor_spec() {
   spec.ordered = true;
   spec.leaves_monolith = true;
   spec.make = [] { return dispute::make_dispute_worker(); };
+  spec.outputs = {dispute::decisions_output(), dispute::cases_output()};
   return spec;
 }
 

@@ -5,6 +5,7 @@
 #include "workers/score/batch_job.h"
 #include "workers/score/formula_watch.h"
 #include "workers/score/incremental.h"
+#include "workers/score/output.h"
 #include "workers/score/request.h"
 #include "workers/score/run_store.h"
 #include "workers/score/source_rows.h"
@@ -86,26 +87,7 @@ WorkerSpec score_orchestrator_spec() {
          return false;
        }},
       {"upkeep", std::chrono::minutes(1), [](Transaction& tx) { return score::forget_old_scores(tx); }}};
-  using Rule = OutputField::Rule;
-  Output scores;
-  scores.name = "scores";
-  scores.table = "scores";
-  scores.keys = {"principal_id"};
-  scores.fields = {{"score", Rule::number, 0.01},
-                   {"quality", Rule::number, 0.0001},
-                   {"position", Rule::number, 0.0001},
-                   {"stability", Rule::number, 0.0001},
-                   {"trust", Rule::number, 0.0001},
-                   {"penalty", Rule::number, 0.01},
-                   {"edges", Rule::same},
-                   {"as_of", Rule::same}};
-  scores.sequence = "sequence";
-  scores.unfinished =
-      "SELECT stream, sequence FROM {schema}.score_runs WHERE state IN ('queued', 'running') AND stream IS "
-      "NOT NULL";
-  scores.distribution = {"score", "score", 0, 100};
-  scores.measured = "score";
-  spec.outputs = {std::move(scores)};
+  spec.outputs = {score::scores_output()};
   Outgoing request;
   request.event_name = "score.recompute_requested";
   request.subject_type = "score_snapshot";

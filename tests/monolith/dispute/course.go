@@ -68,10 +68,7 @@ type (
 	holdProlonged struct{ at, until time.Time }
 	holdEnded     struct{ at time.Time }
 	tookEffect    struct{ at time.Time }
-	appealed      struct {
-		at      time.Time
-		version int64
-	}
+	appealed      struct{ at time.Time }
 )
 
 func (c *course) note(h happening) { c.happened = append(c.happened, h) }
@@ -143,7 +140,7 @@ func (c *course) take(m moment) error {
 		}
 	case reopened:
 		if c.over {
-			c.note(appealed{m.at, m.version})
+			c.note(appealed{m.at})
 		}
 	}
 	return nil

@@ -215,9 +215,9 @@ func (h *hand) appeal(r *record, e appealed) error {
 	tag, err := h.tx.Exec(h.ctx, `
 		INSERT INTO serving.dispute_queue (case_id, case_type, severity, principal_id, counterparty_id, channel_id, opened_at,
 		  verified_business, appeal_of, state, version, decided_version, routed_lane, base_lane, lane, first_response_due, stream, seq)
-		VALUES (-$1::bigint, $2, $3, $4, $5, $6, $7, $8, $1, 'queued', $9, $9, $10, $10, $10, $11, $12, $13)
+		VALUES (-$1::bigint, $2, $3, $4, $5, $6, $7, $8, $1, 'queued', 0, 0, $9, $9, $9, $10, $11, $12)
 		ON CONFLICT DO NOTHING`, r.id, r.caseType, r.severity, r.principal, r.counterparty, r.channel, e.at, r.verifiedBusiness,
-		e.version, lane, e.at.Add(ResponseLimit(lane)), r.stream, r.sequence)
+		lane, e.at.Add(ResponseLimit(lane)), r.stream, r.sequence)
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}

@@ -71,7 +71,8 @@ void CaseLife::take(const CaseInput& input) {
       }
       break;
     case CaseInput::Kind::reopened:
-      if (case_.state != State::resolved)
+      // What stands can be appealed, however long another case keeps the channel.
+      if (case_.state != State::resolved && !(case_.state == State::held && !case_.hold_until))
         happenings_.push_back(
             Ignored{input.version, input.at, "the case is not resolved: there is nothing to appeal"});
       else if (case_.appeal_of)
