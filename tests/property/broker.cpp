@@ -4,6 +4,10 @@
 
 namespace cutover::test {
 
+std::string text_of(const Packet& packet) {
+  return packet.event_id + "|" + packet.key + "|" + packet.aggregate + "|" + std::to_string(packet.version) + "|" + packet.body;
+}
+
 std::int64_t SimulatedStream::publish(PacketPtr packet) {
   auto known = window.find(packet->message_id);
   if (known != window.end()) return known->second;

@@ -26,6 +26,8 @@ struct Packet {
   std::string published_at;  // PostgreSQL's clock
 };
 using PacketPtr = std::shared_ptr<const Packet>;
+// What stands in a payload: the event, and nothing of its journey.
+std::string text_of(const Packet& packet);
 
 // One stream in its present life.
 struct SimulatedStream {

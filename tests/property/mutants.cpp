@@ -22,7 +22,7 @@ const std::vector<Mutant>& mutants() {
       {"a mark that does not name its holder", 5,
        {{"cutover.take_marks", "m.key = u.mark AND m.stream_id = p_stream_id AND m.sequence = u.sequence", "m.key = u.mark"}},
        {"dup", "dead", "to_owner", "replay"}},
-      {"a dead letter that gives its mark back", 3,
+      {"a dead letter that gives its mark back", 5,
        {{"cutover.settle", "IF strpos(p_classes, 'r') > 0 THEN", "IF true THEN"}, {"cutover.settle", "u.class = 'r' AND u.plan = 0", "u.class IN ('r', 'x')"},
         {"cutover.take_marks", "WHERE EXISTS (SELECT FROM (SELECT", "WHERE true OR EXISTS (SELECT FROM (SELECT"}},
        {"dup", "dead", "replay"}},
@@ -41,6 +41,18 @@ const std::vector<Mutant>& mutants() {
                                              {"cutover.append_segments", "v_item.seen > v_item.last_sequence AND p_mode <> 'monolith'", "false"}},
        {"stale"}},
       {"a first segment that forgets what the worker had", 19, {{"cutover.append_segments", "s.stream_id, 0, 'worker'", "s.stream_id, 0, 'monolith'"}}, {"unowned"}},
+      {"a plan that sends what has changed", 58,
+       {{"cutover.send_replay", "AND d.state = 'open' AND jsonb_array_length(d.history) = i.entries AND sha256(d.payload) = i.digest", ""}},
+       {"dead", "replay", "plan"}},
+      {"an edit of what is on its way", 11, {{"cutover.edit_letter", "v_letter.state <> 'open' OR", ""}}, {"dead", "replay", "edit", "plan"}},
+      {"a drop of what was done", 10, {{"cutover.drop_letters", "AND d.state = 'open' AND NOT d.shadow", "AND NOT d.shadow"}}, {"dead", "replay", "drop"}},
+      {"a letter that is handed over and keeps its mark", 1, {{"cutover.send_replay", "PERFORM cutover.free_marks(v_send);", ""}}, {"dead", "to_owner"}},
+      {"a replay of what was received before the edit", 3,
+       {{"cutover.publish_replays", "d.key, d.payload,", "d.key, coalesce(d.original, d.payload),"}}, {"dead", "replay", "edit"}},
+      {"a replay to the other side", 1, {{"cutover.publish_replays", "THEN 'worker' ELSE 'monolith'", "THEN 'monolith' ELSE 'worker'"}}, {"dead", "replay"}},
+      {"a drop that passes no version", 2, {{"cutover.drop_letters", "AND w.ordered AND", "AND NOT w.ordered AND"}}, {"ordered", "dead", "drop"}},
+      {"a drop that passes the version of a key that lives elsewhere", 26, {{"cutover.drop_letters", "(held.yes OR d.idempotency_key = '')", "true"}},
+       {"ordered", "dup", "dead", "drop"}},
   };
   return all;
 }

@@ -84,6 +84,15 @@ Choices choices(World& w, const std::set<std::string>& on, Random& random) {
     if (is("replay")) out.add(4, {.name = "replay", .a = roll(random, letters), .b = is("edit") && roll(random, 2)});
     if (is("to_owner")) out.add(2, {.name = "hand_over", .a = roll(random, letters)});
     if (is("drop")) out.add(1, {.name = "drop", .a = roll(random, letters)});
+    if (is("plan")) {
+      if (is("edit")) out.add(1, {.name = "edit", .a = roll(random, letters)});
+      out.add(3, {.name = "seal", .a = is("to_owner") && roll(random, 3) == 0});
+      if (const int plans = w.sealed()) {
+        out.add(2, {.name = "send", .a = roll(random, plans), .b = 1 + roll(random, 3)});
+        out.add(1, {.name = "stop", .a = roll(random, plans)});
+      }
+      out.add(1, {.name = "republish"});
+    }
   }
   if (is("tail")) out.add(1, {.name = "lose_tail", .a = 1 + roll(random, 3)});
   if (is("tail") || is("compact") || is("expire")) out.add(1, {.name = "sync"});
@@ -115,6 +124,7 @@ Plan plan_of(std::uint64_t seed, const std::set<std::string>& focus) {
   plan.world.instances = plan.on.contains("two_instances") ? 2 : 1;
   plan.world.segments = !plan.on.contains("unowned");
   plan.steps = focus.empty() ? 20 + roll(random, 100) : 80 + roll(random, 80);
+  if (roll(random, 100) < (focus.empty() ? 45 : 10)) plan.on.insert("plan");
   return plan;
 }
 
@@ -146,6 +156,11 @@ bool apply(World& w, const Action& x) {
   if (x.name == "replay") return w.replay(x.a, x.b);
   if (x.name == "hand_over") return w.hand_over(x.a);
   if (x.name == "drop") return w.drop(x.a);
+  if (x.name == "edit") return w.edit(x.a);
+  if (x.name == "seal") return w.seal(x.a);
+  if (x.name == "send") return w.send(x.a, x.b);
+  if (x.name == "stop") return w.stop(x.a);
+  if (x.name == "republish") return w.republish();
   if (x.name == "compact") return w.compact(x.a);
   if (x.name == "expire") return w.expire(x.a);
   if (x.name == "report_floors") return w.report_floors();

@@ -89,18 +89,12 @@ JOIN cutover.workers w USING (worker_id) WHERE w.worker = $1::text AND s.stream 
 }
 
 std::int64_t World::add_row(postgres::Connection& connection, const Packet& packet) {
-  const std::string body = packet.event_id + "|" + packet.key + "|" + packet.aggregate + "|" + std::to_string(packet.version) + "|" + packet.body;
-  nlohmann::json headers = nlohmann::json::object();
-  if (packet.plan)
-    headers = {{"Cutover-Plan", std::to_string(packet.plan)}, {"Cutover-Origin-Sequence", std::to_string(packet.origin_sequence)},
-               {"Cutover-Origin-Incarnation", std::to_string(packet.origin_incarnation)}};
-  if (packet.addressed) headers = {{"Cutover-For", worker_}, {"Cutover-Republished-From", "a letter"}};
-  const std::string text = headers.dump();
+  const std::string body = text_of(packet);
   auto rows = connection.run(R"sql(
 INSERT INTO cutover.outbox (message_id, subject, key, payload, headers, event_id)
-VALUES ($1::text, $2::text, $3::text, convert_to($4::text, 'UTF8'), $5::text::jsonb, $6::text) RETURNING outbox_id)sql",
+VALUES ($1::text, $2::text, $3::text, convert_to($4::text, 'UTF8'), '{}', $5::text) RETURNING outbox_id)sql",
                              {std::string_view(packet.message_id), std::string_view(packet.subject), std::string_view(packet.aggregate),
-                              std::string_view(body), std::string_view(text), std::string_view(packet.event_id)});
+                              std::string_view(body), std::string_view(packet.event_id)});
   return rows->integer(0, 0);
 }
 
@@ -144,10 +138,11 @@ bool World::take(int number) {
   for (const Relay& other : relays)
     if (other.row) busy_key = other.packet->aggregate, busy_row = other.row;
   auto rows = run(R"sql(
-SELECT o.outbox_id, o.message_id, o.subject, o.key, convert_from(o.payload, 'UTF8'), o.headers ->> 'Cutover-Plan',
-       o.headers ->> 'Cutover-Origin-Sequence', o.headers ->> 'Cutover-Origin-Incarnation', o.headers ->> 'Cutover-For',
-       o.headers ->> 'Cutover-Republished-From'
+SELECT o.outbox_id, o.message_id, o.subject, o.key, convert_from(o.payload, 'UTF8'), h."all" ->> 'Cutover-Plan',
+       h."all" ->> 'Cutover-Origin-Sequence', h."all" ->> 'Cutover-Origin-Incarnation', h."all" ->> 'Cutover-For', h."all" ->> 'Cutover-Republished-From'
 FROM cutover.outbox o
+CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(o.headers)
+  WHEN 'array' THEN (SELECT jsonb_object_agg(p ->> 0, p ->> 1) FROM jsonb_array_elements(o.headers) p) ELSE o.headers END) h ("all")
 WHERE o.published_at IS NULL AND o.outbox_id <> $1::bigint AND (o.key <> $2::text OR o.subject NOT LIKE 'in.%')
   AND NOT EXISTS (SELECT FROM cutover.outbox e WHERE e.published_at IS NULL AND e.key = o.key AND e.outbox_id < o.outbox_id
                   AND split_part(e.subject, '.', 1) = split_part(o.subject, '.', 1))
@@ -167,7 +162,8 @@ ORDER BY o.priority, o.outbox_id LIMIT 1)sql",
     packet->plan = std::stoll(std::string(rows->text(0, 5)));
     packet->origin_sequence = std::stoll(std::string(rows->text(0, 6)));
     packet->origin_incarnation = std::stoi(std::string(rows->text(0, 7)));
-    packet->side = packet->subject.substr(std::string("replay.").size());
+    const std::size_t side = packet->subject.find('.', std::string("replay.").size()) + 1;  // replay.<worker>.<side>.<lane>
+    packet->side = packet->subject.substr(side, packet->subject.find('.', side) - side);
   }
   packet->addressed = rows->text(0, 8) == worker_;
   packet->copy = !rows->is_null(0, 9);

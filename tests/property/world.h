@@ -70,7 +70,12 @@ class World {
   bool flip_abort();
   bool start_incarnation();
   bool replay(int letter, bool edit);
+  bool edit(int letter);
   bool hand_over(int letter);
+  bool seal(bool hand_over);        // a plan over all open letters
+  bool send(int plan, int count);  // the next letters of a plan
+  bool stop(int plan);             // a later send is another run
+  bool republish();                // what is being replayed is late
   bool drop(int letter);
   // upkeep
   bool compact(bool sides_speak);
@@ -118,6 +123,7 @@ class World {
   bool flip_open = false;
   int flips = 0;
   int produced() const { return static_cast<int>(keys_.size()); }
+  int sealed() const { return static_cast<int>(plans_.size()); }
   int letters_written() const { return letters_; }
   int pending() const;
   const WorldSettings settings;
@@ -136,7 +142,7 @@ class World {
   struct LetterRow {
     std::int64_t id = 0, sequence = 0;
     int incarnation = 0;
-    std::string state, event_id, key, aggregate, body, event_hash;
+    std::string state, event_id, key, aggregate, body;
     std::int64_t version = 0;
   };
 
@@ -157,6 +163,9 @@ class World {
   static Packet event_of(const LetterRow& row);
   std::vector<LetterRow> letters(const std::string& state);
   std::optional<LetterRow> letter(int number, const std::string& state);
+  std::int64_t seal_letters(const std::string& filter, bool hand_over);
+  void send_plan(std::int64_t plan, int count);
+  void edit_payload(const LetterRow& row);
   void run_dry();
   void finish(int instance);
   void final_check();
@@ -174,7 +183,7 @@ class World {
   };
   std::vector<Done> applied_;
   std::set<std::tuple<int, std::int64_t, std::string>> edited_;  // places whose letter was edited
-  std::int64_t plans_ = 0;
+  std::vector<std::int64_t> plans_;
   int events_ = 0, letters_ = 0;
   std::uint64_t activity_ = 0;  // grows with everything that is progress
   // The other worker.

@@ -112,7 +112,7 @@ SELECT cutover.settle($1::text, $2::text, $3::text, $4::bigint::integer, $5::big
 void World::write_letter(Instance& instance, std::size_t i, const std::string& kind, bool shadow) {
   const Columns c(instance);
   const Packet& packet = *instance.items[i].packet;
-  const std::string body = packet.event_id + "|" + packet.key + "|" + packet.aggregate + "|" + std::to_string(packet.version) + "|" + packet.body;
+  const std::string body = text_of(packet);
   instance.connection->run(R"sql(
 SELECT cutover.write_dead_letter($1::text, $2::text, $3::boolean, $4::text, 'build', $5::text, $6::bigint::integer, $7::bigint, $8::text,
   'in.happened', 'lane', $9::text, $10::text, 'global', $11::text, $15::bigint, $12::text, 'refused', 'refused', 1, NULL, $13::text::timestamptz, '[]',

@@ -104,6 +104,7 @@ WHERE w.worker = $1::text AND s.stream = $2::text AND s.incarnation = $3::bigint
   for (const Done& effect : applied_) done.insert(effect.effect.key);
   for (int key = 0; key < produced(); ++key) {
     const std::string name = "k" + std::to_string(key);
+    if (done.contains(name) && dropped_.contains(name)) throw Violation("I1", name + " was applied, and dropped");
     if (!done.contains(name) && !dropped_.contains(name) && !deleted_.contains(name)) throw Violation("I1", name + " is lost");
   }
   for (const std::string& key : done) {

@@ -43,8 +43,7 @@ void World::take_back_events(std::int64_t epoch) {
     subjects.push_back(texts.emplace_back("in." + packet->aggregate));
     keys.push_back(packet->aggregate);
     headers.push_back("{}");
-    payloads.push_back(texts.emplace_back(packet->event_id + "|" + packet->key + "|" + packet->aggregate + "|" + std::to_string(packet->version) +
-                                          "|" + packet->body));
+    payloads.push_back(texts.emplace_back(text_of(*packet)));
   }
   if (!sequences.empty())
     flipper_.run(R"sql(
@@ -80,6 +79,9 @@ bool World::in_operator_transaction(const std::function<bool()>& body) {
     if (done) ++activity_;
     return done;
   } catch (const TransactionConflict&) {
+    operator_.rollback();
+    return false;
+  } catch (const ClaimRefused&) {  // it is not as the operator believed
     operator_.rollback();
     return false;
   }
@@ -119,7 +121,7 @@ Packet World::event_of(const LetterRow& row) {
 
 std::vector<World::LetterRow> World::letters(const std::string& state) {
   auto rows = run(R"sql(
-SELECT d.letter_id, d.sequence, s.incarnation, d.state, convert_from(d.payload, 'UTF8'), d.event_hash FROM cutover.dead_letters d
+SELECT d.letter_id, d.sequence, s.incarnation, d.state, convert_from(d.payload, 'UTF8') FROM cutover.dead_letters d
 JOIN cutover.workers w USING (worker_id) JOIN cutover.streams s USING (stream_id)
 WHERE w.worker = $1::text AND NOT d.shadow AND ($2::text = '' OR d.state = $2::text) ORDER BY d.letter_id)sql",
                   {std::string_view(worker_), std::string_view(state)});
@@ -143,68 +145,109 @@ WHERE w.worker = $1::text AND NOT d.shadow AND ($2::text = '' OR d.state = $2::t
   return found;
 }
 
-// The n-th letter in this state, locked by the operator's transaction.
+// The n-th letter in this state; "" for any.
 std::optional<World::LetterRow> World::letter(int number, const std::string& state) {
   const std::vector<LetterRow> all = letters(state);
   if (all.empty()) return {};
-  const LetterRow& row = all[static_cast<std::size_t>(number) % all.size()];
-  auto locked = run("SELECT state FROM cutover.dead_letters WHERE letter_id = $1::bigint FOR UPDATE", {row.id});
-  if (locked->text(0, 0) != state) return {};
-  return row;
+  return all[static_cast<std::size_t>(number) % all.size()];
+}
+
+std::int64_t World::seal_letters(const std::string& filter, bool hand_over) {
+  return run("SELECT cutover.seal_replay($1::text::jsonb, NULL, $2::boolean, 'test', 'test')", {std::string_view(filter), hand_over})->integer(0, 0);
+}
+
+void World::send_plan(std::int64_t plan, int count) {
+  const std::int64_t ran = run("SELECT cutover.begin_replay($1::bigint, 'test', 'test')", {plan})->integer(0, 0);
+  const std::int64_t taken = run("SELECT count(*) FROM cutover.replay_items WHERE plan_id = $1::bigint AND run = $2::bigint", {plan, ran})->integer(0, 0);
+  run("SELECT cutover.send_replay($1::bigint, $2::bigint::integer, $3::bigint, $4::bigint)", {plan, ran, taken, std::int64_t{count}});
+}
+
+void World::edit_payload(const LetterRow& row) {
+  Packet packet = event_of(row);
+  packet.body = "edit";
+  const std::string payload = text_of(packet);
+  run(R"sql(
+SELECT cutover.edit_letter($1::bigint, (SELECT jsonb_array_length(history) FROM cutover.dead_letters WHERE letter_id = $1::bigint),
+  convert_to($2::text, 'UTF8'), $3::text, 'in.happened', $4::text, 'global', $5::text, $6::bigint, '[]', 'test', 'test'))sql",
+      {row.id, std::string_view(payload), std::string_view(row.event_id), std::string_view(row.aggregate), std::string_view(row.key), row.version});
 }
 
 bool World::replay(int number, bool edit) {
-  return in_operator_transaction([&] {
-    std::optional<LetterRow> row = letter(number, "open");
-    if (!row) return false;
-    if (edit) row->body = "edit", edited_.insert({row->incarnation, row->sequence, row->event_id});
-    const std::string payload = row->event_id + "|" + row->key + "|" + row->aggregate + "|" + std::to_string(row->version) + "|" + row->body;
-    run("UPDATE cutover.dead_letters SET state = 'replaying', plan_id = $2::bigint, payload = convert_to($3::text, 'UTF8') WHERE letter_id = $1::bigint",
-        {row->id, ++plans_, std::string_view(payload)});
-    Packet packet = event_of(*row);
-    packet.plan = plans_;
-    packet.origin_sequence = row->sequence;
-    packet.origin_incarnation = row->incarnation;
-    packet.message_id = "replay:" + std::to_string(plans_) + ":" + std::to_string(row->sequence);
-    packet.subject = "replay." + owner(row->incarnation, row->sequence, row->aggregate);
-    add_row(operator_, packet);
+  const std::optional<LetterRow> row = letter(number, "open");
+  if (!row) return false;
+  const bool sent = in_operator_transaction([&] {
+    if (edit) edit_payload(*row);
+    send_plan(seal_letters("{\"letters\": [" + std::to_string(row->id) + "]}", false), 1);
     return true;
   });
+  if (sent && edit) edited_.insert({row->incarnation, row->sequence, row->event_id});
+  return sent;
+}
+
+bool World::edit(int number) {
+  const std::optional<LetterRow> row = letter(number, "");
+  if (!row) return false;
+  const bool edited = in_operator_transaction([&] {
+    edit_payload(*row);
+    return true;
+  });
+  if (edited) edited_.insert({row->incarnation, row->sequence, row->event_id});
+  return edited;
 }
 
 bool World::hand_over(int number) {
+  const std::optional<LetterRow> row = letter(number, "open");
+  if (!row) return false;
   return in_operator_transaction([&] {
-    const std::optional<LetterRow> row = letter(number, "open");
-    if (!row) return false;
-    run("UPDATE cutover.dead_letters SET state = 'handed over' WHERE letter_id = $1::bigint", {row->id});
-    run("SELECT cutover.free_marks(ARRAY[$1::bigint])", {row->id});
-    run("INSERT INTO cutover.copies (stream, published_at) SELECT $2::text, published_at FROM cutover.dead_letters WHERE letter_id = $1::bigint",
-        {row->id, std::string_view(stream_)});
-    Packet packet = event_of(*row);
-    packet.addressed = true;
-    packet.message_id = "handed over:" + std::to_string(++plans_) + ":" + std::to_string(row->sequence);
-    packet.subject = "in." + row->aggregate;
-    add_row(operator_, packet);
+    send_plan(seal_letters("{\"letters\": [" + std::to_string(row->id) + "]}", true), 1);
     return true;
   });
 }
 
-bool World::drop(int number) {
+bool World::seal(bool hand_over) {
+  if (letters("open").empty()) return false;
   return in_operator_transaction([&] {
-    const std::optional<LetterRow> row = letter(number, "open");
-    if (!row) return false;
-    run("UPDATE cutover.dead_letters SET state = 'dropped' WHERE letter_id = $1::bigint", {row->id});
-    auto held = run(R"sql(
+    plans_.push_back(seal_letters("{\"worker\": \"" + worker_ + "\"}", hand_over));
+    return true;
+  });
+}
+
+bool World::send(int number, int count) {
+  if (plans_.empty()) return false;
+  return in_operator_transaction([&] {
+    send_plan(plans_[static_cast<std::size_t>(number) % plans_.size()], count);
+    return true;
+  });
+}
+
+bool World::stop(int number) {
+  if (plans_.empty()) return false;
+  const std::int64_t plan = plans_[static_cast<std::size_t>(number) % plans_.size()];
+  return in_operator_transaction([&] {
+    return !run("SELECT cutover.end_replay(p.plan_id, p.run, 'test', 'test', 'test') FROM cutover.replay_plans p WHERE p.plan_id = $1::bigint", {plan})
+                ->is_null(0, 0);
+  });
+}
+
+bool World::republish() {
+  return in_operator_transaction([&] { return run("SELECT cutover.republish_replays('0 s', 100)")->integer(0, 0) > 0; });
+}
+
+bool World::drop(int number) {
+  const std::optional<LetterRow> row = letter(number, "");
+  if (!row) return false;
+  bool held = false;
+  const bool dropped = in_operator_transaction([&] {
+    if (run("SELECT cutover.drop_letters(ARRAY[$1::bigint], NULL, 'test', 'test')", {row->id})->integer(0, 0) == 0) return false;
+    held = run(R"sql(
 SELECT count(*) FROM cutover.dead_letters d JOIN (SELECT * FROM cutover.marks UNION ALL SELECT * FROM cutover.marks_0 UNION ALL SELECT * FROM cutover.marks_1) m
   ON m.stream_id = d.stream_id AND m.sequence = d.sequence AND m.key = cutover.mark_key('v', d.worker_id, 'global' || E'\x1f' || d.idempotency_key)
 WHERE d.letter_id = $1::bigint)sql",
-                    {row->id});
-    if (held->integer(0, 0) == 0) return true;  // of a second copy: the key lives elsewhere
-    dropped_.insert(row->key);
-    if (settings.ordered)
-      run("SELECT cutover.pass_version($1::text, $2::text, $3::bigint)", {std::string_view(worker_), std::string_view(row->aggregate), row->version});
+               {row->id})->integer(0, 0) > 0;
     return true;
   });
+  if (dropped && held) dropped_.insert(row->key);  // else of a second copy: the key lives elsewhere
+  return dropped;
 }
 
 bool World::compact(bool sides_speak) {
