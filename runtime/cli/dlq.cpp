@@ -187,6 +187,15 @@ void add_dlq(Shell& shell) {
   CLI::App* dlq =
       shell.add_group("dlq", "Dead letters: see what workers gave up on, replay it, hand it over, drop it",
                       "cutover dlq groups");
+  dlq->footer(
+      "At three in the morning:\n"
+      "  cutover dlq groups                                   what went wrong: one line is one problem\n"
+      "  cutover dlq show LETTER                              one of them, and its whole life\n"
+      "  cutover dlq replay --group GROUP --plan --reason TEXT\n"
+      "                                                       freeze which letters, send nothing\n"
+      "  cutover dlq replay --execute PLAN --reason TEXT      send exactly these: 1, 10, 100, the rest\n"
+      "deploy/runbooks/dead-letters.md walks through an incident.\n\n"
+      "Example:\n  cutover dlq groups");
   add_dlq_list(shell, *dlq);
   add_dlq_show(shell, *dlq);
   add_dlq_replay(shell, *dlq);

@@ -175,6 +175,10 @@ void add_dlq_replay(Shell& shell, CLI::App& dlq) {
             "a replay is a sealed plan: nothing is sent before it says what. Do: first --plan with a filter, "
             "then --execute PLAN.");
       });
+  command->footer(
+      "Nothing is sent before a plan says what. The second step, as often as it takes:\n"
+      "  cutover dlq replay --execute 7 --reason \"the fix is deployed\"\n\n" +
+      command->get_footer());
   CLI::Option* plan =
       command
           ->add_flag("--plan", options->plan, "Freeze which open letters match now, print them, send nothing")

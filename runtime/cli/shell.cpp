@@ -79,7 +79,7 @@ CLI::App* Shell::add(CLI::App& parent, const std::string& name, const std::strin
                      const std::string& example, std::function<int()> action) {
   CLI::App* command = parent.add_subcommand(name, description);
   command->footer("Example:\n  " + example);
-  add_shared_options(*command);
+  commands_.push_back(command);
   command->callback([this, action = std::move(action)] { chosen_ = action; });
   return command;
 }
@@ -119,6 +119,7 @@ Output Shell::output() const {
 
 int Shell::main(int argc, const char* const* argv) {
   try {
+    for (CLI::App* command : commands_) add_shared_options(*command);  // behind its own: help shows them last
     app_.parse(argc, argv);
     return chosen_();
   } catch (const CLI::Success& asked) {  // --help

@@ -65,6 +65,7 @@ class Shell {
   std::string postgres_;
   std::string log_level_;
   bool json_ = false;
+  std::vector<CLI::App*> commands_;
   std::function<int()> chosen_;
 };
 
