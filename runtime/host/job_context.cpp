@@ -11,13 +11,6 @@ namespace {
 constexpr std::chrono::seconds kLogEvery{10};
 constexpr int kAttempts = 5;  // of a transaction that loses against another one
 
-// To the end of a phase that goes on as it went so far; -1: not known.
-double expected_seconds(const JobProgress& progress, std::chrono::duration<double> since) {
-  if (progress.done == 0 || progress.done > progress.total) return -1;
-  const auto left = static_cast<double>(progress.total - progress.done);
-  return since.count() * left / static_cast<double>(progress.done);
-}
-
 }  // namespace
 
 HostJobContext::HostJobContext(Parts parts)
@@ -51,6 +44,20 @@ std::unique_ptr<BulkSession> HostJobContext::open_bulk(bool shadow) {
   return postgres::open_bulk_session(options);
 }
 
+// As fast as since the phase's total is known: what came before was preparation.
+double HostJobContext::phase_eta_seconds(const JobProgress& progress,
+                                         std::chrono::steady_clock::time_point now) {
+  if (progress.total == 0 || progress.done < counted_done_) counted_since_.reset();
+  if (!counted_since_ && progress.total > 0) {
+    counted_since_ = now;
+    counted_done_ = progress.done;
+  }
+  if (!counted_since_ || progress.done <= counted_done_ || progress.done > progress.total) return -1;
+  return std::chrono::duration<double>(now - *counted_since_).count() *
+         static_cast<double>(progress.total - progress.done) /
+         static_cast<double>(progress.done - counted_done_);
+}
+
 void HostJobContext::report(const JobProgress& progress) {
   on_report_();
   const auto now = parts_.clock.monotonic();
@@ -58,12 +65,13 @@ void HostJobContext::report(const JobProgress& progress) {
     if (phase_ != 0) metrics_.seconds.observe(std::chrono::duration<double>(now - phase_began_).count());
     phase_ = progress.phase_number;
     phase_began_ = now;
+    counted_since_.reset();
     logged_ = {};
   }
   metrics_.phase.set(static_cast<double>(progress.phase_number));
   metrics_.done.set(static_cast<double>(progress.done));
   metrics_.total.set(static_cast<double>(progress.total));
-  const double eta = expected_seconds(progress, now - phase_began_);
+  const double eta = phase_eta_seconds(progress, now);
   metrics_.eta_seconds.set(eta);
   if (progress.phase_number == 0 || now - logged_ < kLogEvery) return;
   logged_ = now;

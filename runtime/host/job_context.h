@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/contract/clock.h"
@@ -45,6 +46,9 @@ class HostJobContext final : public JobContext {
   std::string_view instance() const override { return parts_.instance; }
 
  private:
+  // To the end of the phase; -1: not known.
+  double phase_eta_seconds(const JobProgress& progress, std::chrono::steady_clock::time_point now);
+
   Parts parts_;
   EventIds ids_;
   postgres::PgTransactionSource transactions_;
@@ -52,6 +56,8 @@ class HostJobContext final : public JobContext {
   std::function<void()> on_report_ = [] {};
   std::size_t phase_ = 0;
   std::chrono::steady_clock::time_point phase_began_, logged_;
+  std::optional<std::chrono::steady_clock::time_point> counted_since_;  // the phase's total is known
+  std::uint64_t counted_done_ = 0;                                      // what was done by then
 };
 
 }  // namespace cutover

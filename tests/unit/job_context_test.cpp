@@ -40,19 +40,24 @@ TEST_CASE("a job's phase, how far it is and when it ends are in the metrics and 
   f.context.report({"reading", 1, 0, 0});
   CHECK(f.job.phase.value() == 1);
   CHECK(f.job.eta_seconds.value() == -1);
+  f.clock.advance(100s);
+  f.context.report({"reading", 1, 100, 1000});  // from here on it counts
+  CHECK(f.job.eta_seconds.value() == -1);
   f.clock.advance(10s);
-  f.context.report({"reading", 1, 250, 1000});
-  CHECK(f.job.done.value() == 250);
+  f.context.report({"reading", 1, 400, 1000});
+  CHECK(f.job.done.value() == 400);
   CHECK(f.job.total.value() == 1000);
-  CHECK(f.job.eta_seconds.value() == 30);
+  CHECK(f.job.eta_seconds.value() == 20);
   const auto line = f.logged();
   CHECK(line["msg"] == "job");
   CHECK(line["phase"] == "reading");
-  CHECK(line["done"] == 250);
-  CHECK(line["eta_seconds"] == 30);
-  f.clock.advance(1s);
-  f.context.report({"computing", 2, 1, 2});  // as fast as it began
-  CHECK(f.job.eta_seconds.value() == 0);
+  CHECK(line["done"] == 400);
+  CHECK(line["eta_seconds"] == 20);
+  f.context.report({"computing", 2, 0, 2});
+  CHECK(f.job.eta_seconds.value() == -1);
+  f.clock.advance(3s);
+  f.context.report({"computing", 2, 1, 2});
+  CHECK(f.job.eta_seconds.value() == 3);
   f.context.report({"idle", 0, 0, 0});
   CHECK(f.job.phase.value() == 0);
   CHECK(f.job.eta_seconds.value() == -1);

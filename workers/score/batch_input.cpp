@@ -1,6 +1,7 @@
 #include "workers/score/batch_input.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <exception>
 #include <limits>
@@ -18,41 +19,40 @@ namespace {
 constexpr std::uint64_t kProgressRows = 65'536;
 constexpr std::int64_t kPagesAtOnce = 8'192;  // of contacts; 64 MB
 
-// Contacts that are in circles of their owners.
+// Contacts that are in circles, with the places of the circles' owners; 12 bytes each.
 class CircleMembers {
  public:
-  void add(std::int64_t contact, std::int64_t owner) { pairs_.emplace_back(contact, owner); }
-  void seal(const IdIndex& principals) {
-    std::sort(pairs_.begin(), pairs_.end());
-    pairs_.erase(std::unique(pairs_.begin(), pairs_.end()), pairs_.end());
-    std::vector<std::int64_t> ids;
-    for (const auto& [contact, owner] : pairs_) {
-      const std::uint32_t place = principals.find(owner);
-      if (place == IdIndex::kNone) continue;
-      if (!ids.empty() && ids.back() == contact) {
-        shared_.emplace_back(contact, place);  // in circles of two owners: the other one does not own it
-        continue;
-      }
-      ids.push_back(contact);
-      owners_.push_back(place);
-    }
-    std::vector<std::pair<std::int64_t, std::int64_t>>().swap(pairs_);
-    ids.shrink_to_fit();
-    owners_.shrink_to_fit();
-    contacts_ = IdIndex(std::move(ids));
+  void reserve(std::size_t count) { members_.reserve(count); }
+  void add(std::int64_t contact, std::uint32_t owner) { members_.push_back(member(contact, owner)); }
+  void seal() {
+    std::sort(members_.begin(), members_.end());
+    members_.erase(std::unique(members_.begin(), members_.end()), members_.end());
   }
-  bool contains(std::int64_t contact, std::uint32_t owner) const {
-    const std::uint32_t place = contacts_.find(contact);
-    if (place == IdIndex::kNone) return false;
-    return owners_[place] == owner ||
-           std::binary_search(shared_.begin(), shared_.end(), std::pair(contact, owner));
+  // Any thread, when sealed.
+  //   near  where the caller's last answer was: contacts are mostly asked for in order of their ids
+  bool contains(std::int64_t contact, std::uint32_t owner, std::size_t& near) const {
+    const Member wanted = member(contact, owner);
+    std::size_t first = 0, last = std::min(near, members_.size());
+    if (near == 0 || members_[near - 1] < wanted) {
+      first = near;
+      last = std::min(near + kNear, members_.size());
+      if (last > first && members_[last - 1] < wanted) first = last, last = members_.size();
+    }
+    const auto begin = members_.begin();
+    near = static_cast<std::size_t>(std::lower_bound(begin + static_cast<std::ptrdiff_t>(first),
+                                                     begin + static_cast<std::ptrdiff_t>(last), wanted) -
+                                    begin);
+    return near < members_.size() && members_[near] == wanted;
   }
 
  private:
-  std::vector<std::pair<std::int64_t, std::int64_t>> pairs_;
-  IdIndex contacts_;
-  std::vector<std::uint32_t> owners_;  // of each of them
-  std::vector<std::pair<std::int64_t, std::uint32_t>> shared_;
+  using Member = std::array<std::uint32_t, 3>;
+  static constexpr std::size_t kNear = 16;
+  static Member member(std::int64_t contact, std::uint32_t owner) {
+    const auto id = static_cast<std::uint64_t>(contact);
+    return {static_cast<std::uint32_t>(id >> 32), static_cast<std::uint32_t>(id), owner};
+  }
+  std::vector<Member> members_;
 };
 
 // Runs a function beside the calling thread; `join` throws what it threw.
@@ -122,10 +122,16 @@ void read_standings(BulkSession& session, const Weights& weights, Micros t, cons
       });
 }
 
-void read_circles(BulkSession& session, CircleMembers& members) {
+void read_circles(BulkSession& session, const IdIndex& principals, CircleMembers& members) {
+  members.reserve(
+      static_cast<std::size_t>(session.query("SELECT count(*) FROM app.circle_members")->integer(0, 0)));
   session.copy_out(
       "SELECT m.contact_id, k.owner_id FROM app.circle_members m JOIN app.circles k USING (circle_id)",
-      [&](const BulkRow& row) { members.add(row.integer(0), row.integer(1)); });
+      [&](const BulkRow& row) {
+        const std::uint32_t owner = principals.find(row.integer(1));
+        if (owner != IdIndex::kNone) members.add(row.integer(0), owner);
+      });
+  members.seal();
 }
 
 // Contacts page range by page range, on as many sessions as there are threads.
@@ -141,20 +147,26 @@ class ContactReader {
         pages_(pages) {}
 
   void read(BulkSession& session, const std::function<void(std::uint64_t)>& progress) {
-    std::vector<AsideEdge> aside;
+    Reader reader;
     try {
       for (std::int64_t first = 0; !over_ && (first = next_.fetch_add(kPagesAtOnce)) <= pages_;)
-        read_pages(session, first, aside, progress);
+        read_pages(session, first, reader, progress);
     } catch (...) {
       over_ = true;
       throw;
     }
     const std::lock_guard lock(mutex_);
-    aside_.insert(aside_.end(), aside.begin(), aside.end());
+    aside_.insert(aside_.end(), reader.aside.begin(), reader.aside.end());
   }
   std::vector<AsideEdge> take_aside() { return std::move(aside_); }
 
  private:
+  // What each thread keeps.
+  struct Reader {
+    std::vector<AsideEdge> aside;
+    std::size_t near = 0;
+  };
+
   // The last range is open: the table may be longer than it said.
   std::string pages(std::int64_t first) const {
     std::string condition = "c.ctid >= '(" + std::to_string(first) + ",0)'::tid";
@@ -163,7 +175,7 @@ class ContactReader {
     return condition;
   }
 
-  void read_pages(BulkSession& session, std::int64_t first, std::vector<AsideEdge>& aside,
+  void read_pages(BulkSession& session, std::int64_t first, Reader& reader,
                   const std::function<void(std::uint64_t)>& progress) {
     std::uint64_t seen = 0;
     session.copy_out(
@@ -174,12 +186,12 @@ class ContactReader {
             pages(first) + " AND ((" + edges_ + ") OR (" + lost_ + "))",
         [&](const BulkRow& row) {
           if (++seen % kProgressRows == 0) progress(kProgressRows);
-          add(row, aside);
+          add(row, reader);
         });
     progress(seen % kProgressRows);
   }
 
-  void add(const BulkRow& row, std::vector<AsideEdge>& aside) {
+  void add(const BulkRow& row, Reader& reader) {
     const std::uint32_t owner = principals_.find(row.integer(1));
     const std::uint32_t target = principals_.find(row.integer(2));
     if (owner == IdIndex::kNone || target == IdIndex::kNone) return;
@@ -192,8 +204,8 @@ class ContactReader {
     const double confidence = checked_confidence(
         row.is_null(3) ? std::numeric_limits<double>::quiet_NaN() : row.number(3), contact, row.integer(1));
     graph_.add({owner, target, confidence, row.microseconds(4), row.microseconds(5), state == 1,
-                circles_.contains(contact, owner)},
-               aside);
+                circles_.contains(contact, owner, reader.near)},
+               reader.aside);
   }
 
   const IdIndex& principals_;
@@ -224,8 +236,7 @@ BatchInput read_batch(JobContext& context, const Weights& weights, Micros t,
   CircleMembers circles;
   Beside standings([&] {
     read_standings(*other, weights, t, input.principals, input.standings);
-    read_circles(*other, circles);
-    circles.seal(input.principals);
+    read_circles(*other, input.principals, circles);
   });
   const std::vector<std::uint32_t> capacity = count_edges(*session, input.principals, edges);
   standings.join();

@@ -1,6 +1,7 @@
 #include "workers/score/run_view.h"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 #include "workers/score/formula_watch.h"
@@ -8,7 +9,8 @@
 namespace cutover::score {
 namespace {
 
-// How long the phases of a run took, from the last one that was published; a guess before there is one.
+// With how long the phases of the last published run took, in ms; a guess of their proportions before there
+// is one.
 constexpr std::string_view kRuns = R"sql(
 WITH runs AS (
   SELECT 'serving' AS schema, r.* FROM serving.score_runs r WHERE r.state IN ('queued', 'running')
@@ -16,25 +18,34 @@ WITH runs AS (
   UNION ALL (SELECT 'serving', r.* FROM serving.score_runs r WHERE r.finished_at IS NOT NULL ORDER BY r.finished_at DESC, r.run_id DESC LIMIT 1)
   UNION ALL (SELECT 'shadow', r.* FROM shadow.score_runs r WHERE r.finished_at IS NOT NULL ORDER BY r.finished_at DESC, r.run_id DESC LIMIT 1)),
 last AS (
-  SELECT (summary -> 'milliseconds' ->> 'reading')::float8 AS reading, (summary -> 'milliseconds' ->> 'computing')::float8 AS computing,
-         (summary -> 'milliseconds' ->> 'staging')::float8 AS staging
-  FROM serving.score_runs WHERE state = 'published' AND summary -> 'milliseconds' IS NOT NULL ORDER BY run_id DESC LIMIT 1)
+  SELECT (took ->> 'reading')::float8 AS reading, (took ->> 'computing')::float8 AS computing, (took ->> 'staging')::float8 AS staging
+  FROM (SELECT summary -> 'milliseconds' AS took, finished_at FROM serving.score_runs WHERE state = 'published'
+        UNION ALL SELECT summary -> 'milliseconds', finished_at FROM shadow.score_runs WHERE state = 'published') r
+  WHERE took IS NOT NULL ORDER BY finished_at DESC LIMIT 1)
 SELECT r.schema, r.run_id, r.state, r.phase, r.formula, r.as_of::text, coalesce(r.error, ''), r.official, r.requests, r.attempt, r.done, r.total,
        coalesce(extract(epoch FROM coalesce(r.finished_at, clock_timestamp()) - r.started_at), 0)::float8,
-       coalesce(l.reading, 6), coalesce(l.computing, 3), coalesce(l.staging, 1)
+       l.reading IS NOT NULL, coalesce(l.reading, 6), coalesce(l.computing, 3), coalesce(l.staging, 1)
 FROM runs r LEFT JOIN last l ON true
 ORDER BY r.schema, r.state = 'running' DESC, r.state = 'queued' DESC, r.run_id)sql";
 
-std::optional<double> eta(const RunView& run, double reading, double computing, double staging) {
+//   phases    reading, computing, staging, in ms
+//   measured  they are those of a run; else only their proportions count, and the time that this run took so
+//   far
+std::optional<double> eta(const RunView& run, const std::array<double, 3>& phases, bool measured) {
+  constexpr std::array<std::string_view, 3> kNames{"reading", "computing", "staging"};
   if (run.state != "running") return std::nullopt;
-  const double part =
-      run.total > 0 ? std::min(1.0, static_cast<double>(run.done) / static_cast<double>(run.total)) : 0.0;
-  double behind = 0;
-  if (run.phase == "reading") behind = part * reading;
-  if (run.phase == "computing") behind = reading + part * computing;
-  if (run.phase == "staging") behind = reading + computing + part * staging;
-  if (run.phase == "publishing") return 0.0;
-  const double share = behind / std::max(reading + computing + staging, 1e-9);
+  double left = 0, all = 0;
+  bool ahead = false;
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    all += phases[i];
+    if (ahead) left += phases[i];
+    if (run.phase != kNames[i]) continue;
+    ahead = true;
+    const double done = static_cast<double>(run.done), total = static_cast<double>(run.total);
+    left += phases[i] * (total > 0 ? std::max(0.0, 1 - done / total) : 1.0);
+  }
+  if (measured || left == 0) return left / 1000;
+  const double share = 1 - left / all;
   if (share < 0.01) return std::nullopt;
   return run.seconds * (1 - share) / share;
 }
@@ -53,7 +64,8 @@ std::vector<RunView> runs_to_show(Transaction& tx) {
     view.done = rows->integer(i, 10);
     view.total = rows->integer(i, 11);
     view.seconds = rows->number(i, 12);
-    view.eta_seconds = eta(view, rows->number(i, 13), rows->number(i, 14), rows->number(i, 15));
+    view.eta_seconds =
+        eta(view, {rows->number(i, 14), rows->number(i, 15), rows->number(i, 16)}, rows->boolean(i, 13));
     views.push_back(std::move(view));
   }
   return views;
