@@ -65,6 +65,12 @@ void add_filter_options(CLI::App* command, LetterFilter& filter, bool with_state
         ->group("Which dead letters");
 }
 
+void add_plan_filter(CLI::App* command, LetterFilter& filter) {
+  command->add_option("--plan", filter.plan, "Sealed by this plan; its open ones failed again, or wait")
+      ->type_name("PLAN")
+      ->group("Which dead letters");
+}
+
 Json filter_document(const LetterFilter& filter) {
   Json document = Json::object();
   const std::pair<const char*, const std::string*> texts[] = {
@@ -76,6 +82,7 @@ Json filter_document(const LetterFilter& filter) {
   if (!filter.since.empty()) document["since"] = time_text(filter.since, "--since");
   if (!filter.until.empty()) document["until"] = time_text(filter.until, "--until");
   if (!filter.letters.empty()) document["letters"] = filter.letters;
+  if (filter.plan != 0) document["plan"] = filter.plan;
   return document;
 }
 
@@ -88,8 +95,13 @@ std::string filter_words(const LetterFilter& filter) {
   for (const auto& [name, value] : options)
     if (!value->empty()) words += fmt::format(" {} {}", name, *value);
   for (const std::int64_t letter : filter.letters) words += fmt::format(" --letter {}", letter);
+  if (filter.plan != 0) words += fmt::format(" --plan {}", filter.plan);
   if (filter.all && words.empty()) words = " --all";
   return words;
+}
+
+std::string none_matches(const LetterFilter& filter) {
+  return filter.state == "open" ? "No open dead letter matches." : "No dead letter matches.";
 }
 
 void add_letter_change(CLI::App* command, LetterChange& change) {
@@ -101,8 +113,8 @@ void add_letter_change(CLI::App* command, LetterChange& change) {
 void check_reason(const LetterChange& change, const std::string& command) {
   if (change.reason.empty() && !change.dry_run)
     throw CommandError(fmt::format(
-        "{} changes dead letters, and needs a reason (--reason). Do: add --reason TEXT; it is kept in the "
-        "operators' log. --dry-run needs none.",
+        "{} needs a reason (--reason). Do: add --reason TEXT; it is kept in the operators' log. --dry-run "
+        "needs none.",
         command));
 }
 
@@ -155,6 +167,14 @@ std::string shortened(const std::string& text, std::size_t characters_max) {
     if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 && ++characters > characters_max)
       return text.substr(0, i) + "...";
   return text;
+}
+
+std::optional<LetterDeed> deed_of(const Json& entry) {
+  for (const char* what : {"edited", "dropped", "imported"})
+    if (const auto by = entry.find(std::string(what) + "_by"); by != entry.end())
+      return LetterDeed{what, by->get<std::string>() + ", login " + text_of(entry, "login"),
+                        text_of(entry, "reason")};
+  return std::nullopt;
 }
 
 std::vector<Cell> change_cells(const JsonChange& change) {

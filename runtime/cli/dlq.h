@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,17 +18,22 @@ struct LetterFilter {
   std::string worker, lane, kind, group, event, key, stream, since, until;
   std::string state = "open";
   std::vector<std::int64_t> letters;
+  std::int64_t plan = 0;
   bool all = false;  // no restriction, and it is meant
 };
 
 // with_state  --state, for commands that show; the others are about open letters
 // with_all    --all, for commands that change
 void add_filter_options(CLI::App* command, LetterFilter& filter, bool with_state, bool with_all);
+// --plan; not for replay, where it means something else.
+void add_plan_filter(CLI::App* command, LetterFilter& filter);
 
 // As cutover.letters takes it. Throws CommandError for a time that is none, and where `--all` was needed.
 Json filter_document(const LetterFilter& filter);
 // --group 1a2b3c4d --since 2h: the options again.
 std::string filter_words(const LetterFilter& filter);
+// What to say where nothing matches.
+std::string none_matches(const LetterFilter& filter);
 
 // What changing commands take beside that.
 struct LetterChange {
@@ -49,6 +55,12 @@ std::string short_time(const Json& time);
 std::string text_of(const Json& object, const char* name);
 // Cut to so many characters, with an ellipsis.
 std::string shortened(const std::string& text, std::size_t characters_max);
+
+// Of an entry in a letter's history: what somebody did to it; none where it failed.
+struct LetterDeed {
+  std::string what, by, why;  // edited, dropped or imported
+};
+std::optional<LetterDeed> deed_of(const Json& entry);
 
 // What an edit changed, side by side: the field, the original, the edited value. Where one of both is no
 // JSON, from the first byte that differs.

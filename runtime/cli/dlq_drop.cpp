@@ -77,6 +77,7 @@ void add_dlq_drop(Shell& shell, CLI::App& dlq) {
                                 "cutover dlq drop --letter 4711 --reason \"a test event of ours\"",
                                 [&shell, options] { return run_drop(shell, *options); });
   add_filter_options(command, options->filter, false, true);
+  add_plan_filter(command, options->filter);
   command->add_option("--expect", options->expect, "How many there are; needed for more than one")
       ->type_name("N");
   command

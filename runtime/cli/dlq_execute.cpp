@@ -15,8 +15,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kLook{100}, kLookMax{1'000}, kLatencyEvery{5'000}, kPublishAgainEvery{30'000},
-    kAwaitAtStop{10'000};
+constexpr milliseconds kLook{100}, kLookAtRest{500}, kLookMax{2'000}, kLatencyEvery{5'000},
+    kPublishAgainEvery{30'000}, kAwaitAtStop{10'000};
 
 std::uint64_t number(const Json& object, const char* name) {
   return object.value(name, std::uint64_t{0});
@@ -68,9 +68,7 @@ class Execution {
   void look() {
     const auto began = steady_clock::now();
     progress_ = plans_.progress(options_.plan);
-    // A look at a large plan costs something: no more than a tenth of the time.
-    pause_ = std::clamp(std::chrono::duration_cast<milliseconds>(10 * (steady_clock::now() - began)), kLook,
-                        kLookMax);
+    const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
     const Json& mine = progress_["this_run"];
     const std::uint64_t settled = number(mine, "settled");
     if (settled != facts_.settled) moved_ = steady_clock::now();
@@ -81,6 +79,8 @@ class Execution {
               number(progress_["outcomes"], "waiting"),
               facts_.latency_before_ms,
               facts_.latency_now_ms};
+    // A look at a large plan costs something, beside live traffic: a twentieth of the time at most.
+    pause_ = std::clamp(20 * took, facts_.taken <= 111 ? kLook : kLookAtRest, kLookMax);
     const auto now = steady_clock::now();
     if (now - latency_read_ >= kLatencyEvery) {
       latency_read_ = now;

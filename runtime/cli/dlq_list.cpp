@@ -24,7 +24,7 @@ int run_groups(const Shell& shell, const Options& options) {
     return kFine;
   }
   if (groups.empty()) {
-    out.line(out.paint("No dead letter matches.", Tone::good));
+    out.line(out.paint(none_matches(options.filter), Tone::good));
     return kFine;
   }
   print_groups(out, groups);
@@ -54,7 +54,7 @@ int run_ls(const Shell& shell, const Options& options) {
     return kFine;
   }
   if (page.empty()) {
-    out.line(out.paint(count == 0 ? "No dead letter matches." : "No more letters.", Tone::good));
+    out.line(out.paint(count == 0 ? none_matches(options.filter) : "No more letters.", Tone::good));
     return kFine;
   }
   std::vector<std::vector<Cell>> rows;
@@ -84,6 +84,7 @@ void add_dlq_list(Shell& shell, CLI::App& dlq) {
                 "What went wrong: open letters by worker, lane, kind and error without its ids and numbers",
                 "cutover dlq groups --since 2h", [&shell, groups] { return run_groups(shell, *groups); });
   add_filter_options(command, groups->filter, true, false);
+  add_plan_filter(command, groups->filter);
   command->add_option("--limit", groups->limit, "Show so many groups, the biggest first")
       ->type_name("N")
       ->check(CLI::Range(1, 10'000))
@@ -94,6 +95,7 @@ void add_dlq_list(Shell& shell, CLI::App& dlq) {
                       "cutover dlq ls --worker search-projector --kind rejected --since 2h",
                       [&shell, list] { return run_ls(shell, *list); });
   add_filter_options(command, list->filter, true, false);
+  add_plan_filter(command, list->filter);
   command->add_option("--limit", list->limit, "Show so many")
       ->type_name("N")
       ->check(CLI::Range(1, 10'000))

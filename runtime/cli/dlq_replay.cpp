@@ -88,19 +88,19 @@ void print_end(Output& out, const Executed& done) {
                                  text_of(g, "worker"), text_of(g, "lane"), text_of(g, "kind"),
                                  counted(g["count"].get<std::uint64_t>(), "time"),
                                  shortened(text_of(g, "error"), 100)));
-  if (p["failing"].empty()) {
-    if (stopped)
+  if (!stopped) {
+    if (p["outcomes"].contains("failed again"))
       out.line(
-          fmt::format("Next: cutover dlq replay --execute {} --reason TEXT goes on with the rest", number));
-    return;
+          fmt::format("Next: cutover dlq ls --plan {}; what failed again is open, for another plan", number));
+  } else if (p["failing"].empty()) {
+    out.line(
+        fmt::format("Next: cutover dlq replay --execute {} --reason TEXT goes on with the rest", number));
+  } else {
+    out.line(
+        fmt::format("Next: cutover dlq ls --group {}; deploy the fix, then cutover dlq replay --execute {} "
+                    "--reason TEXT goes on with the rest",
+                    text_of(p["failing"][0], "group"), number));
   }
-  const std::string group = text_of(p["failing"][0], "group");
-  out.line(stopped
-               ? fmt::format("Next: cutover dlq ls --group {}; deploy the fix, then cutover dlq replay "
-                             "--execute {} --reason TEXT goes on with the rest",
-                             group, number)
-               : fmt::format("Next: cutover dlq ls --group {}; what failed again is open, for another plan",
-                             group));
 }
 
 int execute(const Shell& shell, const Options& options) {

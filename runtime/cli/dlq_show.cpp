@@ -19,15 +19,10 @@ struct Options {
 Rows life_of(const Json& letter) {
   Rows rows;
   for (const Json& entry : letter["history"]) {
-    const std::pair<const char*, const char*> deeds[] = {
-        {"edited_by", "edited"}, {"dropped_by", "dropped"}, {"imported_by", "imported"}};
     std::string what = "failed: " + text_of(entry, "kind"),
                 by = text_of(entry, "instance") + ", build " + text_of(entry, "build"),
                 why = shortened(text_of(entry, "error"), 200);
-    for (const auto& [field, deed] : deeds)
-      if (entry.contains(field))
-        what = deed, by = text_of(entry, field) + ", login " + text_of(entry, "login"),
-        why = text_of(entry, "reason");
+    if (const auto deed = deed_of(entry)) what = deed->what, by = deed->by, why = deed->why;
     rows.push_back(
         {short_time(entry["at"]), what, entry.contains("attempts") ? entry["attempts"].dump() : "", by, why});
   }

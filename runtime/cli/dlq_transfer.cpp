@@ -177,6 +177,7 @@ void add_dlq_transfer(Shell& shell, CLI::App& dlq) {
       ->required()
       ->type_name("FILE");
   add_filter_options(command, exported->filter, true, false);
+  add_plan_filter(command, exported->filter);
 
   const auto imported = std::make_shared<Options>();
   command = shell.add(dlq, "import",

@@ -4,6 +4,7 @@
 
 #include "runtime/cli/audit_stream.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/dlq.h"
 #include "runtime/cli/explain_query.h"
 
 namespace cutover::cli {
@@ -91,14 +92,17 @@ void print_ledger(Output& out, const Json& told) {
   for (const Json& letter : told["dead_letters"]) {
     rows.clear();
     for (const Json& entry : letter["history"])
-      rows.push_back({text(entry, "at"), text(entry, "kind"), text(entry, "attempts"),
-                      text(entry, "instance"), text(entry, "build"), text(entry, "error")});
+      if (const auto deed = deed_of(entry))
+        rows.push_back({text(entry, "at"), deed->what, "", deed->by, "", deed->why});
+      else
+        rows.push_back({text(entry, "at"), text(entry, "kind"), text(entry, "attempts"),
+                        text(entry, "instance"), text(entry, "build"), text(entry, "error")});
     print_list(
         out,
         fmt::format("dead letter {} of lane {}: {}{}{}", text(letter, "letter_id"), text(letter, "lane"),
                     text(letter, "state"), letter["shadow"] == true ? ", shadow" : "",
                     letter["plan_id"].is_null() ? "" : ", plan " + text(letter, "plan_id")),
-        {"at", "kind", "attempts", "instance", "build", "error"}, rows);
+        {"at", "what", "attempts", "by", "build", "why"}, rows);
   }
 }
 

@@ -44,17 +44,25 @@ void Output::table(const std::vector<std::string>& titles, const std::vector<std
   for (const auto& row : rows)
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i].text));
 
+  std::size_t blanks = 0;  // up to the next column; none behind the last cell that says something
   const auto print = [&](std::size_t column, std::string_view text, Tone tone) {
-    if (widths[column] == 0) return;  // nobody has anything to say in it
     const std::string shown = printable(text);
-    out_ << paint(shown, tone);
-    if (column + 1 < titles.size()) out_ << std::string(widths[column] - width(shown) + 2, ' ');
+    if (!shown.empty()) {
+      out_ << std::string(blanks, ' ') << paint(shown, tone);
+      blanks = 0;
+    }
+    // A column in which nobody has anything to say takes no room.
+    if (widths[column] > 0) blanks += widths[column] - width(shown) + 2;
+  };
+  const auto end_line = [&] {
+    out_ << '\n';
+    blanks = 0;
   };
   for (std::size_t i = 0; i < titles.size(); ++i) print(i, titles[i], Tone::dim);
-  out_ << '\n';
+  end_line();
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) print(i, row[i].text, row[i].tone);
-    out_ << '\n';
+    end_line();
   }
   out_.flush();
 }

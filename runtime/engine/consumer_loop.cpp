@@ -186,7 +186,7 @@ std::optional<std::size_t> ConsumerLoop::State::take(std::size_t thread, LaneCho
   std::lock_guard lock(inbox.mutex);
   for (std::size_t i = 0; i < parts.lanes.size(); ++i) {
     std::size_t count = std::min(inbox.queues[i].size(), parts.lanes[i].spec.batch_max);
-    waiting.push_back(parts.lanes[i].replay && count > 0 ? std::min(count, replay_cap.available(now)) : count);
+    waiting.push_back(parts.lanes[i].replay && count > 0 ? replay_cap.available(count, now) : count);
   }
   std::optional<std::size_t> lane = choice.next(waiting, now);
   if (!lane) return lane;

@@ -17,7 +17,13 @@ class RateCap {
   std::size_t available(Time now) {
     std::lock_guard lock(mutex_);
     refill(now);
-    return static_cast<std::size_t>(tokens_);
+    return static_cast<std::size_t>(std::max(0.0, tokens_));  // below 0: two threads took at once
+  }
+  // How many of `wanted` may go now: all of them, or a quarter of a second's worth at least. One by one, as the
+  // cap refills, each would be a batch of its own, and what is urgent waits for a running batch.
+  std::size_t available(std::size_t wanted, Time now) {
+    const std::size_t free = available(now);
+    return free >= std::min(wanted, static_cast<std::size_t>(per_second_ / 4)) ? std::min(wanted, free) : 0;
   }
   void take(std::size_t count, Time now) {
     std::lock_guard lock(mutex_);

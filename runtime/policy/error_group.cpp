@@ -119,6 +119,17 @@ std::size_t quoted_length(std::string_view text, char before) {
   return 0;
 }
 
+// What PostgreSQL quotes a name behind; behind anything else it quotes a value.
+bool announces_name(std::string_view text) {
+  constexpr std::string_view kNouns[] = {"constraint", "relation", "table", "column", "index",   "function",
+                                         "type",       "schema",   "role",  "view",   "sequence"};
+  if (!text.ends_with(' ')) return false;
+  text.remove_suffix(1);
+  const auto before = std::find_if_not(text.rbegin(), text.rend(), is_word);
+  const std::string_view word = text.substr(static_cast<std::size_t>(text.rend() - before));
+  return std::find(std::begin(kNouns), std::end(kNouns), word) != std::end(kNouns);
+}
+
 // Masks the word of letters and digits at the front.
 std::size_t mask_word(std::string_view text, std::string& out) {
   const auto mask = [&](std::size_t length, std::string_view as) {
@@ -192,7 +203,8 @@ std::string error_group(std::string_view error) {
     } else if (is_word(c)) {
       i += mask_word(rest, out);
     } else if (c == '\'' || c == '"' || c == '`') {
-      const std::size_t length = quoted_length(rest, i ? source[i - 1] : ' ');
+      const std::size_t length =
+          c == '"' && announces_name(out) ? 0 : quoted_length(rest, i ? source[i - 1] : ' ');
       out += c;
       if (length) (out += '?') += c;
       i += length ? length : 1;

@@ -237,6 +237,8 @@ TEST_CASE("a replay stops when the live lanes suffer", "[dlq]") {
   CHECK(replay.wait().code == 1);
   CHECK(world.db.count("SELECT count(*) FROM cutover.dead_letters WHERE state = 'open'") > 100);
   CHECK(world.db.value("SELECT state FROM cutover.replay_plans") == "stopped");
+  CHECK(world.ask({"ls", "--plan", "1"})["matching"] == world.ask({"ls"})["matching"]);
+  CHECK(world.ask({"ls", "--plan", "2"})["matching"] == 0);
 }
 
 TEST_CASE("dropping more than one letter says how many there are, and wants to hear it", "[dlq]") {
@@ -360,6 +362,6 @@ TEST_CASE("filters that are none are refused with what to write instead", "[dlq]
   CHECK_THAT(world.dlq({"ls", "--since", "yesterday"}).err,
              ContainsSubstring("2h") && ContainsSubstring("--since"));
   CHECK_THAT(world.dlq({"ls", "--kind", "nope"}).err, ContainsSubstring("cutover dlq ls --help"));
-  CHECK(world.dlq({"groups"}).out == "No dead letter matches.\n");
+  CHECK(world.dlq({"groups"}).out == "No open dead letter matches.\n");
   CHECK(world.ask({"groups"})["groups"] == json::array());
 }

@@ -21,6 +21,15 @@ TEST_CASE("what differs between occurrences is masked", "[error_group]") {
   CHECK(error_group("  two\n\tlines  \r\n") == "two lines");
 }
 
+TEST_CASE("names of constraints, columns and the like stay, values do not", "[error_group]") {
+  CHECK(error_group("new row for relation \"contacts\" violates check constraint \"has_owner\"") ==
+        "new row for relation \"contacts\" violates check constraint \"has_owner\"");
+  CHECK(error_group("invalid input syntax for type bigint: \"Anna\"") ==
+        "invalid input syntax for type bigint: \"?\"");
+  CHECK(error_group("column \"c17\" of table \"a b\" is \"x\"") ==
+        "column \"c<n>\" of table \"a b\" is \"?\"");
+}
+
 TEST_CASE("words stay, apostrophes and lone quotes too", "[error_group]") {
   for (const char* text : {"relation app.contacts does not exist", "can't connect, won't retry", "a \" alone",
                            "größer als erlaubt", "deadbeef is a word", "<n> and <uuid>", ""})
