@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "score_rig.h"
+#include "workers/score/incremental.h"
 
 namespace cutover::test {
 
@@ -37,6 +38,47 @@ TEST_CASE("an incremental equals a batch at the same t, bit for bit, whatever ch
                                  at + "' AND r.run_id = " + run) == 0);
     }
   }
+}
+
+TEST_CASE("an incremental leaves large neighbours to a batch, then all neighbours, then everybody",
+          "[score]") {
+  ScoreWorld world;
+  world.change("INSERT INTO app.principals (principal_id) SELECT generate_series(1, 200)");
+  world.change(
+      "INSERT INTO app.profiles (owner_principal_id, profile_class) SELECT generate_series(1, 200), "
+      "'single'");
+  // 1 and 2 know each other; 3 knows everybody, 4 the first hundred.
+  world.change(
+      "INSERT INTO app.contacts (contact_id, owner_id, target_id, state, confidence) "
+      "SELECT row_number() OVER (), a, b, 'active_confirmed', 0.9 FROM (VALUES (1, 2), (2, 1)) v (a, b) "
+      "UNION ALL SELECT 1000 + i, 3, i, 'active_confirmed', 0.9 FROM generate_series(1, 200) i WHERE i <> 3 "
+      "UNION ALL SELECT 2000 + i, 4, i, 'active_confirmed', 0.9 FROM generate_series(1, 100) i WHERE i NOT "
+      "IN (3, 4)");
+  const std::int64_t named[] = {1};
+  const auto computed = [&](const score::IncrementalLimits& limits) {
+    world.change("DELETE FROM serving.score_updates");
+    world.change("DELETE FROM serving.score_runs");
+    world.change("DELETE FROM cutover.outbox");
+    Event cause;
+    cause.event_name = "score.recompute_requested";
+    cause.place = {"GRAPH", 1, 1};
+    cause.occurred_at = world.hand.context().now();
+    world.hand.context().in_transaction(false,
+                                        [&](Transaction& tx) { score::recompute(tx, cause, named, limits); });
+    return world.database.value(
+        "SELECT coalesce((SELECT string_agg(principal_id::text, ' ' ORDER BY principal_id) FROM "
+        "serving.score_updates), '-') || ', ' || "
+        "(SELECT count(*) FROM serving.score_runs) || ' queued, said ' || (SELECT convert_from(payload, "
+        "'UTF8')::jsonb -> 'payload' ->> "
+        "'batch_queued' FROM cutover.outbox WHERE subject = 'score.incremental_computed')");
+  };
+  CHECK(computed({}) == "1 2 3 4, 0 queued, said false");
+  CHECK(computed({.contacts = 400, .large = 150}) == "1 2 3 4, 0 queued, said false");
+  CHECK(computed({.contacts = 250, .large = 150}) == "1 2 4, 1 queued, said true");
+  CHECK(computed({.contacts = 250, .large = 1'000}) == "1, 1 queued, said true");
+  CHECK(computed({.contacts = 50, .large = 150}) == "1, 1 queued, said true");
+  CHECK(computed({.contacts = 5, .large = 150}) == "-, 1 queued, said true");
+  CHECK(computed({.principals = 2}) == "1, 1 queued, said true");
 }
 
 }  // namespace cutover::test

@@ -30,9 +30,12 @@ WHERE c.owner_id = ANY ($1::bigint[]) AND c.contested IS NOT TRUE AND b.conteste
   AND c.state IN ('active_confirmed', 'active_probable', 'stale_decay') AND b.state IN ('active_confirmed', 'active_probable', 'stale_decay')
 ORDER BY c.target_id)sql";
 
-constexpr std::string_view kSize = R"sql(
-SELECT (SELECT count(*) FROM app.contacts c WHERE c.owner_id = ANY ($1::bigint[]))
-     + (SELECT count(*) FROM app.contacts c WHERE c.target_id = ANY ($1::bigint[])))sql";
+// Counts no further than it must.
+constexpr std::string_view kTooMany = R"sql(
+SELECT count(*) > $2::bigint FROM (
+  SELECT FROM app.contacts c WHERE c.owner_id = ANY ($1::bigint[]) AND c.target_id IS NOT NULL
+  UNION ALL SELECT FROM app.contacts c WHERE c.target_id = ANY ($1::bigint[])
+  LIMIT $2::bigint + 1) n)sql";
 
 // A point in time in microseconds; infinite ones as the ends of the numbers.
 std::string micros(const std::string& column) {
@@ -174,11 +177,11 @@ std::vector<std::int64_t> neighbours_of(Transaction& tx, std::span<const std::in
 std::unique_ptr<EgoInput> read_around(Transaction& tx, std::span<const std::int64_t> wanted,
                                       const Weights& weights, Micros t, std::int64_t contacts_max) {
   std::vector<std::int64_t> complete(wanted.begin(), wanted.end());
-  if (tx.query(kSize, {wanted})->integer(0, 0) > contacts_max) return nullptr;
+  if (tx.query(kTooMany, {wanted, contacts_max})->boolean(0, 0)) return nullptr;
   const auto mutual = tx.query(kMutual, {wanted});
   for (std::size_t i = 0; i < mutual->size(); ++i) complete.push_back(mutual->integer(i, 0));
   make_distinct(complete);
-  if (tx.query(kSize, {Ids(complete)})->integer(0, 0) > contacts_max) return nullptr;
+  if (tx.query(kTooMany, {Ids(complete), contacts_max})->boolean(0, 0)) return nullptr;
 
   std::vector<Contact> contacts = read_contacts(tx, wanted, complete, weights, t);
   const auto lost = tx.query(

@@ -40,6 +40,13 @@ SELECT principal_id, round(100 * quality)::bigint, round(100 * position)::bigint
   round(100 * trust)::bigint, coalesce(up_1, 0), coalesce(up_2, 0), coalesce(down_1, 0), coalesce(down_2, 0)
 FROM scores WHERE principal_id = ANY ($1::bigint[]) AND as_of <= $2::timestamptz)sql";
 
+// Those of some principals that have fewer than $2 contacts, either way.
+constexpr std::string_view kSmall = R"sql(
+SELECT n.id FROM unnest($1::bigint[]) n (id)
+WHERE (SELECT count(*) FROM (SELECT FROM app.contacts c WHERE c.owner_id = n.id AND c.target_id IS NOT NULL LIMIT $2::bigint) o)
+    + (SELECT count(*) FROM (SELECT FROM app.contacts c WHERE c.target_id = n.id LIMIT $2::bigint) i) < $2::bigint
+ORDER BY n.id)sql";
+
 using Explanation = std::array<std::int64_t, 8>;
 
 // As PostgreSQL rounds: halves to even.
@@ -95,17 +102,29 @@ std::map<std::int64_t, Explanation> explanations(Transaction& tx, Ids ids, Insta
   return found;
 }
 
+std::vector<std::int64_t> small_ones(Transaction& tx, Ids principals, std::int64_t large) {
+  const auto rows = tx.query(kSmall, {principals, large});
+  std::vector<std::int64_t> ids(rows->size());
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = rows->integer(i, 0);
+  return ids;
+}
+
+// Both ascend and share nothing.
+std::vector<std::int64_t> both(Ids a, Ids b) {
+  std::vector<std::int64_t> all(a.size() + b.size());
+  std::merge(a.begin(), a.end(), b.begin(), b.end(), all.begin());
+  return all;
+}
+
 }  // namespace
 
-void recompute(Transaction& tx, const Event& cause, Ids named) {
-  std::vector<std::int64_t> wanted(named.begin(), named.end());
-  const std::vector<std::int64_t> neighbours =
-      wanted.size() > kPrincipalsMax ? wanted : neighbours_of(tx, named, kPrincipalsMax - wanted.size() + 1);
-  bool queue = wanted.size() + neighbours.size() > kPrincipalsMax;
-  if (!queue) {
-    wanted.insert(wanted.end(), neighbours.begin(), neighbours.end());
-    std::sort(wanted.begin(), wanted.end());
-  }
+void recompute(Transaction& tx, const Event& cause, Ids named, const IncrementalLimits& limits) {
+  std::vector<std::int64_t> neighbours;
+  if (named.size() <= limits.principals)
+    neighbours = neighbours_of(tx, named, limits.principals - named.size() + 1);
+  bool queue = named.size() + neighbours.size() > limits.principals;
+  if (queue) neighbours.clear();
+  std::vector<std::int64_t> wanted = both(named, neighbours);
   tx.query(kLock, {Ids(wanted)});
   const auto known = tx.query(
       "SELECT formula, to_char($1::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
@@ -113,7 +132,18 @@ void recompute(Transaction& tx, const Event& cause, Ids named) {
       {cause.occurred_at});
   const std::string formula(known->text(0, 0)), as_of(known->text(0, 1));
   const Micros t = cause.occurred_at.time_since_epoch().count();
-  const std::unique_ptr<EgoInput> input = read_around(tx, wanted, weights_of(tx, formula), t, kContactsMax);
+  const Weights weights = weights_of(tx, formula);
+  const auto read = [&] { return read_around(tx, wanted, weights, t, limits.contacts); };
+  std::unique_ptr<EgoInput> input = read();
+  if (!input && !neighbours.empty()) {
+    queue = true;
+    wanted = both(named, small_ones(tx, neighbours, limits.large));
+    input = read();
+  }
+  if (!input && wanted.size() > named.size()) {
+    wanted.assign(named.begin(), named.end());
+    input = read();
+  }
   if (!input) {
     wanted.clear();
     queue = true;
