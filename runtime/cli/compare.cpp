@@ -189,7 +189,7 @@ class Comparison {
     for (const postgres::GivenUp& event : ledger_.given_up(kGivenUpMax)) {
       const bool one = event.serving_error.empty() || event.worker_error.empty();
       parity::Difference d{kEvents, {event.place}, one ? Class::error_on_one_side : Class::errors_differ, {},
-                           {},      {event.place}};
+                           {},      {event.place}, {}};
       const auto said = [](const std::string& error) {
         return parity::Value(error.empty() ? "succeeded" : error);
       };

@@ -136,8 +136,8 @@ void CompareFolder::write(const std::string& name, const std::string& text) cons
 }
 
 void CompareFolder::suspect(const parity::Suspect& s) {
-  suspects_ << Json{{"k", s.key}, {"f", s.fingerprint}, {"p", s.pending}}.dump(-1, ' ', false,
-                                                                               Json::error_handler_t::replace)
+  suspects_ << Json{{"k", s.key}, {"f", s.fingerprint}, {"b", s.beyond}}.dump(-1, ' ', false,
+                                                                              Json::error_handler_t::replace)
             << '\n';
 }
 
@@ -151,8 +151,8 @@ std::vector<parity::Suspect> CompareFolder::suspects(std::uint64_t from, std::si
   std::vector<parity::Suspect> found;
   while (found.size() < limit && std::getline(reading_, line)) {
     const Json json = Json::parse(line);
-    found.push_back(
-        {json.at("k").get<parity::Key>(), json.at("f").get<std::uint64_t>(), json.at("p").get<bool>()});
+    found.push_back({json.at("k").get<parity::Key>(), json.at("f").get<std::uint64_t>(),
+                     json.at("b").get<std::string>()});
     ++read_;
   }
   return found;

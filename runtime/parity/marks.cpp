@@ -5,18 +5,14 @@
 #include <fmt/format.h>
 
 namespace cutover::parity {
-namespace {
-
-bool is_later(const std::optional<Row>& row, const Marks& marks) {
-  if (!row) return false;
-  const auto mark = marks.find(row->stream);
-  return mark != marks.end() && row->sequence > mark->second.common;
-}
-
-}  // namespace
-
-bool is_pending(const RowPair& pair, const Marks& marks) {
-  return is_later(pair.serving, marks) || is_later(pair.worker, marks);
+std::string beyond(const RowPair& pair, const Marks& marks) {
+  for (const auto* row : {&pair.serving, &pair.worker}) {
+    if (!*row) continue;
+    const auto mark = marks.find((*row)->stream);
+    if (mark != marks.end() && (*row)->sequence > mark->second.common)
+      return fmt::format("{}/{}", mark->first, mark->second.common);
+  }
+  return {};
 }
 
 bool has_reached(const Marks& now, const Marks& then) {

@@ -9,9 +9,10 @@ namespace cutover::parity {
 
 // Judgements about how far both sides are.
 
-// Whether one of the rows was written by an event that only one side has settled. Rows that no event wrote,
-// and those of streams that nobody settles here, are older than every mark.
-bool is_pending(const RowPair& pair, const Marks& marks);
+// The watermark that one of the rows lies beyond, because an event wrote it that only one side has settled:
+// CONTACT/42. Empty: none. Rows that no event wrote, and those of streams that nobody settles here, are older
+// than every mark.
+std::string beyond(const RowPair& pair, const Marks& marks);
 
 // Whether both sides have by now settled everything that either had settled at an earlier look.
 bool has_reached(const Marks& now, const Marks& then);

@@ -87,7 +87,7 @@ void OutputComparison::judge(const RowPair& pair, const Marks& marks, WalkState&
     ++state.result.strata[stratum_of(pair)];
     return;
   }
-  journal_.suspect({pair.key, fingerprint(pair), is_pending(pair, marks)});
+  journal_.suspect({pair.key, fingerprint(pair), beyond(pair, marks)});
   ++state.suspects;
 }
 
@@ -138,12 +138,13 @@ void OutputComparison::settle_one(const RowPair& pair, const Suspect& suspect, b
   Compared compared;
   if (pair.serving || pair.worker) compared = compare(output_, pair);
   if (compared.what == Class::equal || compared.what == Class::tolerated)
-    return conclude(pair, suspect.pending ? Class::pending : Class::transient, {}, state);
-  if (suspect.pending || is_pending(pair, marks))
-    return conclude(pair, Class::pending, std::move(compared.fields), state);
+    return conclude(pair, suspect.beyond.empty() ? Class::transient : Class::pending, {}, state,
+                    suspect.beyond);
+  const std::string mark = beyond(pair, marks);
+  if (!mark.empty()) return conclude(pair, Class::pending, std::move(compared.fields), state, mark);
   const bool same = fingerprint(pair) == suspect.fingerprint;
   if (!same && !last) {
-    again.push_back({pair.key, fingerprint(pair), false});
+    again.push_back({pair.key, fingerprint(pair), suspect.beyond});
     return;
   }
   // Never seen at rest, or one side is not as far yet: it is not known.
@@ -153,16 +154,17 @@ void OutputComparison::settle_one(const RowPair& pair, const Suspect& suspect, b
 }
 
 void OutputComparison::conclude(const RowPair& pair, Class what, std::vector<FieldDifference> fields,
-                                WalkState& state) {
+                                WalkState& state, std::string mark) {
   ++count_of(state.result.counts, what);
   if (what != Class::pending && (pair.serving || pair.worker)) ++state.result.strata[stratum_of(pair)];
-  journal_.difference({output_.name, pair.key, what, std::move(fields), pair, places_of(pair)});
+  journal_.difference(
+      {output_.name, pair.key, what, std::move(fields), pair, places_of(pair), std::move(mark)});
 }
 
 void OutputComparison::compare_columns(WalkState& state) {
   for (const ColumnDifference& column : reader_.columns()) {
     ++count_of(state.result.counts, Class::type_differs);
-    Difference difference{output_.name, {"column " + column.column}, Class::type_differs, {}, {}, {}};
+    Difference difference{output_.name, {"column " + column.column}, Class::type_differs, {}, {}, {}, {}};
     difference.rows.key = difference.key;
     difference.fields.push_back({column.column, Class::type_differs,
                                  column.serving_type.empty() ? Value() : Value(column.serving_type),

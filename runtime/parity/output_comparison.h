@@ -16,7 +16,7 @@ namespace cutover::parity {
 struct Suspect {
   Key key;
   std::uint64_t fingerprint = 0;  // of both rows
-  bool pending = false;           // an event wrote one of them that only one side has settled
+  std::string beyond;             // the watermark that one of them lay beyond: CONTACT/42; empty: none
 };
 
 // How far the walk over the table is.
@@ -53,7 +53,8 @@ using Pause = std::function<bool(std::chrono::milliseconds)>;
 // Compares one output, in two steps. walk() hashes both sides block by block, halves a block that differs
 // until it is small, and compares its rows by the rules; what differs becomes a suspect. settle() reads the
 // suspects again: a difference is confirmed when neither row changed while both sides settled all that either
-// had settled when it was seen.
+// had settled when it was seen. What is equal then was pending if it lay beyond the watermark when it was
+// seen, else transient; what lies beyond it at the last look, or never rests, is pending.
 class OutputComparison {
  public:
   // All outlive this. `rules` count what they hide.
@@ -74,7 +75,8 @@ class OutputComparison {
   void judge(const RowPair& pair, const Marks& marks, WalkState& state);
   void settle_one(const RowPair& pair, const Suspect& suspect, bool reached, bool last, const Marks& marks,
                   IgnoreRules& rules, WalkState& state, std::vector<Suspect>& again);
-  void conclude(const RowPair& pair, Class what, std::vector<FieldDifference> fields, WalkState& state);
+  void conclude(const RowPair& pair, Class what, std::vector<FieldDifference> fields, WalkState& state,
+                std::string beyond = {});
   void compare_columns(WalkState& state);
 
   const Output& output_;

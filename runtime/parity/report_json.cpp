@@ -131,7 +131,8 @@ std::string difference_line(const std::string& worker, const Output& output, con
                {"serving", as_json(d.rows.serving, output)},
                {"worker", as_json(d.rows.worker, output)},
                {"places", d.places},
-               {"explain", explain}},
+               {"explain", explain},
+               {"beyond", d.beyond.empty() ? Json(nullptr) : Json(d.beyond)}},
               -1);
 }
 

@@ -33,6 +33,7 @@ struct Difference {
   std::vector<FieldDifference> fields;
   RowPair rows;
   std::vector<std::string> places;  // of the events that last wrote the rows: CONTACT/42
+  std::string beyond;  // of what is pending: the watermark that a row lay beyond; empty: it never rested
 };
 
 struct OutputResult {

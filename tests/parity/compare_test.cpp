@@ -176,6 +176,23 @@ TEST_CASE("while both sides keep writing nothing is invented: what is on its way
   CHECK(summary["verdict"] == "different");
   CHECK(found_in(world.differences()) == seeded);
   CHECK(ParityWorld::count(summary, "pending") > 0);
+  // What is pending was written beyond the watermark that its line names. Only the document that is deleted
+  // and made again can differ without a row that says so: a row that is gone names no event.
+  for (const json& line : world.differences()) {
+    INFO(line.dump(2));
+    const bool deleted = line["key"][0] == "contact:3";
+    if (line["class"] == "transient") CHECK(deleted);
+    if (line["class"] != "pending") continue;
+    if (deleted && line["beyond"].is_null()) continue;
+    const std::string mark = line["beyond"];
+    REQUIRE(mark.starts_with("CONTACT/"));
+    std::int64_t last = 0;
+    for (const char* side : {"serving", "worker"})
+      if (line[side].is_object() && line[side]["(sequence)"].is_number())
+        last = std::max(last, line[side]["(sequence)"].get<std::int64_t>());
+    CHECK(std::stoll(mark.substr(8)) >= 1'000);
+    if (!deleted) CHECK(last > std::stoll(mark.substr(8)));
+  }
   std::cout << "while " << written - 1'000
             << " events were written: " << ParityWorld::count(summary, "pending") << " pending, "
             << ParityWorld::count(summary, "transient") << " transient, " << summary["mismatches"]
@@ -398,6 +415,119 @@ TEST_CASE("an ignore rule hides a field until its day, up to its rate", "[parity
   CHECK(with("search documents", "job_title", "soon", "0.01")["err"].get<std::string>().find("is no day") !=
         std::string::npos);
   CHECK(with("search documents", "job_title", "2999-01-01", "2")["code"] == 3);
+  std::filesystem::remove(file);
+}
+
+TEST_CASE("scores: 0.005 points apart pass, 0.02 fail; NaN, null and a missing row fail by their own class",
+          "[parity]") {
+  ParityWorld world(0);
+  world.worker = "score-orchestrator";
+  world.fill_scores(5'000);
+  const auto score = [&](int principal, const std::string& value) {
+    world.database.query("UPDATE shadow.score_updates SET score = " + value + " WHERE principal_id = $1",
+                         {std::to_string(principal)});
+  };
+  score(10, "score + 0.005");
+  score(11, "score - 0.005");
+  const json tolerated = world.compare();
+  INFO(tolerated.dump(2));
+  CHECK(tolerated["verdict"] == "ok");
+  CHECK(ParityWorld::count(tolerated, "tolerated") == 2);
+  world.database.query("ALTER TABLE shadow.score_updates ALTER score DROP NOT NULL");
+  score(20, "score + 0.02");
+  score(21, "'NaN'");
+  score(22, "NULL");
+  world.database.query("DELETE FROM shadow.score_updates WHERE principal_id = 23");
+  world.database.query("DELETE FROM serving.score_updates WHERE principal_id = 24");
+  world.database.query("UPDATE shadow.score_updates SET trust = trust - 0.0002 WHERE principal_id = 25");
+  // An instant may be later on the worker's side, never earlier.
+  world.database.query(
+      "UPDATE shadow.score_updates SET as_of = as_of + interval '1 s' WHERE principal_id = 26");
+  world.database.query(
+      "UPDATE shadow.score_updates SET as_of = as_of - interval '1 s' WHERE principal_id = 27");
+  const json different = world.compare();
+  INFO(different.dump(2));
+  CHECK(different["code"] == 1);
+  CHECK(different["verdict"] == "different");
+  CHECK(found_in(world.differences()) == std::set<Seeded>{{"20", "field differs", "score"},
+                                                          {"21", "field differs", "score"},
+                                                          {"22", "type differs", "score"},
+                                                          {"23", "missing", ""},
+                                                          {"24", "extra", ""},
+                                                          {"25", "field differs", "trust"},
+                                                          {"27", "field differs", "as_of"}});
+  const json& statistics = different["outputs"][0]["statistics"];
+  CHECK(statistics["pairs"] == 4'996);
+  CHECK(statistics["more_than_5_apart"] == 0);
+  CHECK(different["formula"] == "v1.0");
+}
+
+TEST_CASE("scores: a bias of 0.004 on every row fails, though each row passes, and 0.0005 does not",
+          "[parity]") {
+  ParityWorld world(0);
+  world.worker = "score-orchestrator";
+  world.fill_scores(5'000);
+  world.database.query("UPDATE shadow.score_updates SET score = score + 0.0005");
+  const json little = world.compare();
+  INFO(little.dump(2));
+  CHECK(little["verdict"] == "ok");
+  CHECK(ParityWorld::count(little, "tolerated") == 5'000);
+  world.database.query("UPDATE shadow.score_updates SET score = score + 0.0035");
+  const json biased = world.compare();
+  INFO(biased.dump(2));
+  CHECK(biased["code"] == 1);
+  CHECK(biased["verdict"] == "different");
+  CHECK(biased["mismatches"] == 0);
+  CHECK(reasons(biased).find("score of the worker is biased by +0.00400") != std::string::npos);
+}
+
+TEST_CASE("decisions about cases are compared exactly, and nothing may be ignored in them", "[parity]") {
+  ParityWorld world(0);
+  world.worker = "dispute-processor";
+  world.fill_cases(1'200);
+  CHECK(world.compare()["verdict"] == "ok");
+  const auto change = [&](const std::string& table, const std::string& set, int id) {
+    world.database.query("UPDATE shadow." + table + " SET " + set + " WHERE case_id = $1",
+                         {std::to_string(id)});
+  };
+  change("dispute_decisions", "lane = 1", 10);
+  change("dispute_decisions", "confidence = 0.51", 11);
+  change("dispute_decisions", "actions = '{log,warn}'", 12);
+  change("dispute_decisions", "hold_hours = 25", 13);
+  change("dispute_queue", "routed_lane = 3", 14);
+  world.database.query("DELETE FROM shadow.dispute_decisions WHERE case_id = 15");
+  for (const char side : {'m', 's'}) world.settle(side, 1, 3, "CORE");
+  const json different = world.compare();
+  INFO(different.dump(2));
+  CHECK(different["code"] == 1);
+  CHECK(found_in(world.differences()) == std::set<Seeded>{{"10", "field differs", "lane"},
+                                                          {"11", "field differs", "confidence"},
+                                                          {"12", "field differs", "actions"},
+                                                          {"13", "field differs", "hold_hours"},
+                                                          {"14", "field differs", "routed_lane"},
+                                                          {"15", "missing", ""}});
+  std::uint64_t met = 0;
+  for (const json& cell : different["outputs"][0]["matrix"]["cells"])
+    met += cell["count"].get<std::uint64_t>();
+  CHECK(different["outputs"][0]["matrix"]["field"] == "outcome");
+  CHECK(met == 1'200);
+  // Both sides took in evidence that asks for a decision, and neither takes it.
+  for (const std::string schema : {"serving", "shadow"})
+    world.database.query(
+        "INSERT INTO " + schema +
+        ".dispute_evidence (case_id, version, kind, material, at, evidence, stream, seq) VALUES (16, 2, "
+        "'evidence', true, '2026-11-20', '{}', 'CORE', 2)");
+  const json stuck = world.compare();
+  CHECK(stuck["code"] == 2);
+  CHECK(reasons(stuck).find("watermark of stream CORE stands at 1") != std::string::npos);
+  const std::string file = world.out.string() + ".toml";
+  std::ofstream(file)
+      << "[[ignore]]\noutput = \"dispute decisions\"\nfield = \"lane\"\nowner = \"ann\"\nreason = \"x\"\n"
+         "expires = \"2999-01-01\"\nrate_max = 0.5\n";
+  const json refused = world.compare({"--ignore", file});
+  CHECK(refused["code"] == 3);
+  CHECK(refused["err"].get<std::string>().find("nothing may be ignored in dispute decisions") !=
+        std::string::npos);
   std::filesystem::remove(file);
 }
 

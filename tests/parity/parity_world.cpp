@@ -63,14 +63,14 @@ ParityWorld::~ParityWorld() {
   fs::remove_all(out, ignored);
 }
 
-void ParityWorld::settle(char side, std::int64_t from, std::int64_t to) {
+void ParityWorld::settle(char side, std::int64_t from, std::int64_t to, const std::string& stream) {
   database.query(
       "INSERT INTO cutover.settlements (worker_id, stream_id, side, class, sequences, span) "
       "SELECT worker_id, stream_id, $1::\"char\", 'a', int8multirange(int8range($2::bigint, $3::bigint, "
-      "'[]')), int8range($2::bigint, "
-      "$3::bigint, '[]') FROM cutover.workers CROSS JOIN cutover.streams WHERE worker = 'search-projector' "
-      "AND stream = 'CONTACT'",
-      {std::string(1, side), std::to_string(from), std::to_string(to)});
+      "'[]')), "
+      "int8range($2::bigint, $3::bigint, '[]') FROM cutover.workers CROSS JOIN cutover.streams "
+      "WHERE worker = $4 AND stream = $5",
+      {std::string(1, side), std::to_string(from), std::to_string(to), worker, stream});
 }
 
 Process::Environment ParityWorld::environment() const {
@@ -80,7 +80,7 @@ Process::Environment ParityWorld::environment() const {
 }
 
 json ParityWorld::compare(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {"compare", "search-projector", "--json", "--out", out.string()});
+  arguments.insert(arguments.begin(), {"compare", worker, "--json", "--out", out.string()});
   arguments.insert(arguments.end(), always.begin(), always.end());
   const Ended ended = run_cutover(arguments, environment());
   json document = json::parse(ended.out, nullptr, false);
@@ -88,6 +88,38 @@ json ParityWorld::compare(std::vector<std::string> arguments) {
   document["code"] = ended.code;
   document["err"] = ended.err;
   return document;
+}
+
+void ParityWorld::fill_scores(std::int64_t principals) {
+  for (const std::string schema : {"serving", "shadow"})
+    database.query(
+        "INSERT INTO " + schema +
+            ".score_updates (principal_id, as_of, score, quality, position, stability, trust, edges) "
+            "SELECT i, '2026-11-20', 20 + i % 6000 / 100.0, 0.5, 0.4, i % 7 / 10.0, 1, i % 50 "
+            "FROM generate_series(1, $1::bigint) i",
+        {std::to_string(principals)});
+}
+
+void ParityWorld::fill_cases(std::int64_t cases) {
+  for (const std::string schema : {"serving", "shadow"}) {
+    database.query(
+        "INSERT INTO " + schema +
+            ".dispute_queue (case_id, case_type, severity, principal_id, opened_at, verified_business, "
+            "state, version, "
+            "decided_version, evaluations, routed_lane, base_lane, lane, first_response_due, rule, outcome, "
+            "actions, stream, seq) "
+            "SELECT i, 'C' || 1 + i % 6, 'L1', i, '2026-11-20', false, 'queued', 1, 1, 1, 2, 2, 2, "
+            "'2026-11-21', "
+            "'C' || 1 + i % 6 || '.rule', 'queue', '{log}', 'CORE', 1 FROM generate_series(1, $1::bigint) i",
+        {std::to_string(cases)});
+    database.query("INSERT INTO " + schema +
+                       ".dispute_decisions (case_id, evaluation, version, cause, as_of, rule, outcome, "
+                       "confidence, lane, hold_hours, "
+                       "actions, stream, seq) SELECT i, 1, 1, 'opened', '2026-11-20', 'C' || 1 + i % 6 || "
+                       "'.rule', 'queue', 0.5, 2, 24, "
+                       "'{log}', 'CORE', 1 FROM generate_series(1, $1::bigint) i",
+                   {std::to_string(cases)});
+  }
 }
 
 std::string ParityWorld::report(const std::string& name) const {

@@ -20,7 +20,7 @@ class ParityWorld {
   explicit ParityWorld(std::int64_t documents);
   ~ParityWorld();
 
-  // Runs `cutover compare search-projector` with --json; its document, with the exit code as "code", standard
+  // Runs `cutover compare` of `worker` with --json; its document, with the exit code as "code", standard
   // error as "err".
   nlohmann::json compare(std::vector<std::string> arguments = {});
   Process::Environment environment() const;
@@ -30,10 +30,16 @@ class ParityWorld {
   // The count of a class in an output of a summary.
   static std::uint64_t count(const nlohmann::json& summary, const std::string& what, std::size_t output = 0);
 
-  // A side settles CONTACT up to this sequence: m or s.
-  void settle(char side, std::int64_t from, std::int64_t to);
+  // A side of `worker`, m or s, settles these sequences.
+  void settle(char side, std::int64_t from, std::int64_t to, const std::string& stream = "CONTACT");
+
+  // Rows of the other two workers, the same on both sides: scores from 20 to 80, and decided cases of all
+  // types.
+  void fill_scores(std::int64_t principals);
+  void fill_cases(std::int64_t cases);
 
   TestDatabase database;
+  std::string worker = "search-projector";
   std::filesystem::path out;  // of the next comparison
   Process::Environment more;  // settings
   std::vector<std::string> always = {"--settle", "100ms"};

@@ -156,12 +156,12 @@ TEST_CASE("a row of an event beyond the watermark is pending, older ones and tho
   const auto pair = [](const std::string& stream, std::uint64_t serving, std::uint64_t worker) {
     return RowPair{{"1"}, Row{{}, stream, serving, ""}, Row{{}, stream, worker, ""}};
   };
-  CHECK(!is_pending(pair("CONTACT", 10, 10), marks));
-  CHECK(is_pending(pair("CONTACT", 11, 10), marks));
-  CHECK(is_pending(pair("CONTACT", 10, 11), marks));
-  CHECK(!is_pending(pair("", 0, 0), marks));
-  CHECK(!is_pending(pair("CORE", 99, 99), marks));
-  CHECK(is_pending({{"1"}, Row{{}, "CONTACT", 11, ""}, std::nullopt}, marks));
+  CHECK(beyond(pair("CONTACT", 10, 10), marks).empty());
+  CHECK(beyond(pair("CONTACT", 11, 10), marks) == "CONTACT/10");
+  CHECK(beyond(pair("CONTACT", 10, 11), marks) == "CONTACT/10");
+  CHECK(beyond(pair("", 0, 0), marks).empty());
+  CHECK(beyond(pair("CORE", 99, 99), marks).empty());
+  CHECK(beyond({{"1"}, Row{{}, "CONTACT", 11, ""}, std::nullopt}, marks) == "CONTACT/10");
 }
 
 TEST_CASE("both sides are as far as either was, stream by stream", "[parity]") {

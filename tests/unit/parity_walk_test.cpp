@@ -220,6 +220,24 @@ TEST_CASE("a row of an event that one side has not settled is pending, never mis
   CHECK(w.state.result.compared() == 99);
 }
 
+TEST_CASE("what was pending and still differs when both sides are there is confirmed, not pending",
+          "[parity]") {
+  World w;
+  w.tables.fill(100);
+  w.tables.at = {{"S", {10, 20, "worker"}}};
+  w.tables.serving[TwoTables::key(3)] = {"3", "new", 15};
+  w.tables.serving[TwoTables::key(4)] = {"4", "new", 16};
+  OutputComparison compared = w.comparison();
+  compared.walk(w.state);
+  w.tables.worker[TwoTables::key(3)] = {"3", "new", 15};
+  w.tables.worker[TwoTables::key(4)] = {"4", "wrong", 16};
+  w.tables.at = {{"S", {20, 20, ""}}};
+  compared.settle(w.state, w.rules, [](milliseconds) { return true; });
+  CHECK(w.journal.found.at(TwoTables::key(3)).what == Class::pending);
+  CHECK(w.journal.found.at(TwoTables::key(3)).beyond == "S/10");
+  CHECK(w.journal.found.at(TwoTables::key(4)).what == Class::field_differs);
+}
+
 TEST_CASE("a deletion that one side has not come to is not called extra", "[parity]") {
   World w;
   w.tables.fill(100);

@@ -3,8 +3,8 @@
 namespace cutover::dispute {
 namespace {
 
-// Case events whose evaluation is asked for, and cases of which a hold or a cooling is over: the lanes come to
-// them later.
+// Case events whose evaluation is asked for, and cases of which a hold or a cooling is over: the lanes come
+// to them later.
 constexpr const char* kUnfinished =
     "SELECT e.stream, e.seq FROM {schema}.dispute_evidence e JOIN {schema}.dispute_queue q USING (case_id) "
     "WHERE e.version > q.decided_version AND (e.material OR e.kind = 'reopened') AND q.state <> 'resolved' "

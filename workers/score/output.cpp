@@ -5,7 +5,8 @@ namespace cutover::score {
 Output scores_output() {
   constexpr double kPoints = 0.01, kComponent = 0.0001;
   using Rule = OutputField::Rule;
-  // as_of: requests that wait together are computed as of the latest of them, and on one side they may not wait.
+  // as_of: requests that wait together are computed as of the latest of them, and on one side they may not
+  // wait.
   Output output;
   output.name = "scores";
   output.table = "scores";
