@@ -99,6 +99,7 @@ class Comparison {
       throw CommandError(
           fmt::format("{} says nothing of its outputs. Do: fill WorkerSpec::outputs in", options.worker));
     session_.query("SET statement_timeout = '15min'");
+    session_.query("SET jit = off");  // it costs more than most of these many statements
     since_ = since_of(session_, options.since);
     const auto settle = parse_duration(options.settle);
     if (!settle)
