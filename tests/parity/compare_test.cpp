@@ -132,8 +132,8 @@ TEST_CASE("while both sides keep writing nothing is invented: what is on its way
   const std::int64_t rows = documents(20'000);
   ParityWorld world(rows);
   const auto seeded = seed_differences(world.database, rows);
-  // The worker follows the monolith by some fifty events; every tenth one deletes a document, and the next
-  // brings it back.
+  // Some hundred events a second; the worker follows the monolith by some fifty of them; every twentieth
+  // deletes a document, and the next brings it back.
   std::atomic<bool> over{false};
   std::atomic<std::int64_t> written{1'000};
   const auto write = [&](const std::string& schema, char side, auto&& may) {
@@ -166,6 +166,7 @@ TEST_CASE("while both sides keep writing nothing is invented: what is on its way
                     "SELECT count(*) FROM change");
       ++at;
       if (side == 'm') written = at;
+      std::this_thread::sleep_for(2ms);
     }
   };
   const auto follows = [&](std::int64_t at) { return at + 50 < written; };

@@ -61,6 +61,19 @@ TEST_CASE("NaN on both sides is no agreement", "[parity]") {
   CHECK(of(row("Infinity"), row("Infinity")).what == Class::field_differs);
 }
 
+TEST_CASE("a time may be later on the worker's side, never earlier", "[parity]") {
+  Output output;
+  output.fields = {{"as_of", OutputField::Rule::newest}};
+  const auto compared = [&](Value serving, Value worker) {
+    return compare(output, {{"1"}, Row{{serving}, "GRAPH", 7, ""}, Row{{worker}, "GRAPH", 7, ""}}).what;
+  };
+  const Value before = "2026-11-21 18:35:20+00", after = "2026-11-21 18:35:20.1+00";
+  CHECK(compared(before, before) == Class::equal);
+  CHECK(compared(before, after) == Class::tolerated);
+  CHECK(compared(after, before) == Class::field_differs);
+  CHECK(compared(before, std::nullopt) == Class::type_differs);
+}
+
 TEST_CASE("a set has no order and no repetitions", "[parity]") {
   CHECK(of(row("50", "0.5", "{a,b}"), row("50", "0.5", "{b,a,b}")).what == Class::equal);
   CHECK(of(row("50", "0.5", "{a,b}"), row("50", "0.5", "{a}")).what == Class::field_differs);
