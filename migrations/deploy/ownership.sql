@@ -35,6 +35,16 @@ CREATE TABLE cutover.parity_verdicts (
   PRIMARY KEY (worker, at)
 );
 
+-- How long a worker's batches took, in shadow too: what the watch compares a switch with. Kept for some days.
+CREATE TABLE cutover.batch_times (
+  worker_id smallint NOT NULL REFERENCES cutover.workers,
+  at        timestamptz NOT NULL DEFAULT now(),
+  instance  text NOT NULL,
+  batches   bigint NOT NULL,            -- since the row before, and
+  seconds   double precision NOT NULL,  -- of all of them, begin to commit
+  PRIMARY KEY (worker_id, at, instance)
+);
+
 -- History is written once, whoever asks.
 CREATE FUNCTION cutover.refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -382,6 +392,8 @@ GRANT EXECUTE ON FUNCTION cutover.schema_version(), cutover.bucket(text), cutove
   TO PUBLIC;
 GRANT SELECT ON cutover.operator_log, cutover.parity_verdicts TO cutover_operator, cutover_worker, cutover_monolith;
 GRANT INSERT ON cutover.parity_verdicts TO cutover_operator, cutover_worker;
+GRANT SELECT ON cutover.batch_times TO cutover_operator, cutover_worker;
+GRANT INSERT, DELETE ON cutover.batch_times TO cutover_worker;
 GRANT EXECUTE ON FUNCTION
   cutover.stream_incarnation(text, timestamptz), cutover.highest_seen(text, text, integer), cutover.unsettled(text, text, integer, bigint, bigint),
   cutover.append_segments(text, text, numeric, text, text, text[], integer[], bigint[]),

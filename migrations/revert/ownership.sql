@@ -1,7 +1,7 @@
 -- Revert cutover:ownership from pg
 BEGIN;
 DROP TRIGGER append_only ON cutover.ownership;
-DROP TABLE cutover.operator_log, cutover.parity_verdicts;
+DROP TABLE cutover.operator_log, cutover.parity_verdicts, cutover.batch_times;
 DROP FUNCTION cutover.log_operation(text, text, text, jsonb, text, text[], text, jsonb),
   cutover.start_incarnation(text, timestamptz, text, text), cutover.seed_shadow_versions(text),
   cutover.pass_version(text, text, bigint, boolean), cutover.free_marks(bigint[]),

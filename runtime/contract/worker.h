@@ -108,6 +108,15 @@ struct Schedule {
   bool daily = false;  // fires once a day at most: the key gets `:<date>`, as 2026-01-31
 };
 
+// A figure of what a worker makes, which the watch after a switch compares with what it was before.
+struct OutputFigure {
+  std::string name;  // score_distribution
+  std::string what;  // mean score
+  // One row with a double precision, or none: the newest figure of the time after $1 and up to $2 (timestamptz). Full table names.
+  std::string sql;
+  double change_max;  // either way
+};
+
 // Everything that the runtime must know about a worker.
 struct WorkerSpec {
   std::string name;  // search-projector
@@ -125,6 +134,7 @@ struct WorkerSpec {
   std::vector<Chore> chores;
   std::vector<Schedule> schedules;
   std::vector<Output> outputs;  // what `cutover compare` compares with the monolith's
+  std::vector<OutputFigure> figures;
   std::vector<Job> jobs;
 };
 

@@ -105,6 +105,20 @@ ON CONFLICT (instance, worker_id) DO UPDATE SET ready = excluded.ready, detail =
                    std::int64_t{::getpid()}, ready, std::string_view(detail)});
 }
 
+// What came since the row before; the first row of a process holds all that it did.
+void Registration::write_batches(const std::string& worker, const Histogram::Total& total) {
+  Histogram::Total& written = written_batches_[worker];
+  if (total.count == written.count) return;
+  connection_.run(R"sql(
+WITH old AS (DELETE FROM cutover.batch_times b USING cutover.workers w
+             WHERE w.worker = $1::text AND b.worker_id = w.worker_id AND b.at < now() - interval '8 days')
+INSERT INTO cutover.batch_times (worker_id, instance, batches, seconds)
+SELECT worker_id, $2::text, $3::bigint, $4::double precision FROM cutover.workers WHERE worker = $1::text)sql",
+                  {std::string_view(worker), std::string_view(instance_), static_cast<std::int64_t>(total.count - written.count),
+                   total.sum - written.sum});
+  written = total;
+}
+
 void Registration::beat(const std::vector<std::unique_ptr<WorkerProcess>>& workers) {
   try {
     if (!connection_.connected()) connect();
@@ -125,6 +139,7 @@ void Registration::beat(const std::vector<std::unique_ptr<WorkerProcess>>& worke
     if (std::chrono::steady_clock::now() < next_row_ || !connection_.connected()) continue;
     try {
       write_row(worker->name(), report.broker_trouble.empty() && report.lane_trouble.empty() && report.refusal.empty(), report.detail);
+      write_batches(worker->name(), report.batches);
       for (const Origin& origin : report.without_backlog)
         connection_.run("SELECT cutover.note_no_backlog($1::text, 'worker', $2::text, $3::bigint::integer)",
                         {std::string_view(worker->name()), std::string_view(origin.stream), std::int64_t{origin.incarnation}});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,6 +34,7 @@ class Registration {
 
  private:
   void connect();
+  void write_batches(const std::string& worker, const Histogram::Total& total);
   void write_row(const std::string& worker, bool ready, const std::string& detail);
 
   const Settings& settings_;
@@ -43,6 +45,7 @@ class Registration {
   postgres::Connection connection_;
   std::uint64_t locked_generation_ = 0;
   Deadline next_row_{};
+  std::map<std::string, Histogram::Total> written_batches_;  // by worker
 };
 
 }  // namespace cutover

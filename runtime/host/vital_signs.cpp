@@ -29,9 +29,21 @@ WHERE w.worker = $1::text AND NOT d.shadow AND d.first_failed_at > $2::timestamp
 constexpr const char* kFailing = R"sql(
 SELECT count(*) FROM cutover.attempts a JOIN cutover.workers w USING (worker_id) WHERE w.worker = $1::text AND NOT a.shadow)sql";
 
+constexpr const char* kBatches = R"sql(
+SELECT coalesce(sum(b.batches), 0)::bigint, coalesce(sum(b.seconds), 0)
+FROM cutover.batch_times b JOIN cutover.workers w USING (worker_id)
+WHERE w.worker = $1::text AND b.at > $2::timestamptz AND b.at <= $3::timestamptz)sql";
+
 VitalSigns between(postgres::Connection& database, std::string_view worker, Instant from, Instant to) {
+  const auto batches = database.run(kBatches, {worker, from, to});
   return {static_cast<std::uint64_t>(database.run(kSettled, {worker, from, to})->integer(0, 0)),
-          static_cast<std::uint64_t>(database.run(kLetters, {worker, from, to})->integer(0, 0))};
+          static_cast<std::uint64_t>(database.run(kLetters, {worker, from, to})->integer(0, 0)),
+          static_cast<std::uint64_t>(batches->integer(0, 0)), batches->number(0, 1)};
+}
+
+std::optional<double> newest(postgres::Connection& database, const std::string& sql, Instant from, Instant to) {
+  const auto rows = database.run(sql, {from, to});
+  return rows->size() > 0 && !rows->is_null(0, 0) ? std::optional(rows->number(0, 0)) : std::nullopt;
 }
 
 }  // namespace
@@ -59,6 +71,9 @@ WatchFacts read_vital_signs(postgres::Connection& database, StreamAdmin* broker,
   const Instant since = standing.since.value_or(now);
   facts.now = between(database, worker.name, std::max(since, now - std::chrono::minutes(10)), now);
   facts.before = between(database, worker.name, since - std::chrono::hours(24), since);
+  for (const OutputFigure& f : worker.figures)
+    facts.figures.push_back({f.name, f.what, newest(database, f.sql, since, now), newest(database, f.sql, since - std::chrono::hours(168), since),
+                             f.change_max});
   return facts;
 }
 

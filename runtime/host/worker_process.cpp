@@ -340,6 +340,9 @@ WorkerProcess::Report WorkerProcess::report() {
     if (recent_.size() <= i) recent_.emplace_back(0.99, kRecent);
     if (const auto p99 = recent_[i].update(std::chrono::steady_clock::now(), latency.bounds(), latency.counts()))
       detail[lanes_[i].twin ? "twins" : "lanes"][lanes_[i].spec.name]["p99_ms"] = std::round(*p99 * 10'000) / 10;
+    const Histogram::Total batches = m.batch_seconds.total();
+    report.batches.count += batches.count;
+    report.batches.sum += batches.sum;
     if (lanes_[i].replay) continue;
     const std::pair<std::string, int> place{lanes_[i].origin.stream, lanes_[i].origin.incarnation};
     (unused || (up && state.pending == 0) ? idle : busy).insert(place);

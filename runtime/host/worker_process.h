@@ -63,6 +63,7 @@ class WorkerProcess {
     std::string lane_trouble;    // empty: every lane runs
     std::string refusal;         // empty: the claim is not refused
     std::string detail;          // JSON for cutover.instances
+    Histogram::Total batches;   // of the lanes, since the start: begin to commit, in seconds
     std::vector<Origin> without_backlog;
     // First sequence that may not be acknowledged yet, of what is in the stream; the largest integer for
     // none.

@@ -189,6 +189,11 @@ std::vector<std::uint64_t> Histogram::counts() const {
   return counts;
 }
 
+Histogram::Total Histogram::total() const {
+  const auto values = series_->Collect().histogram;
+  return {values.sample_count, values.sample_sum};
+}
+
 void Histogram::observe_all(std::span<const double> values) {
   std::vector<double> counts(bounds_.size() + 1, 0.0);
   double sum = 0;

@@ -47,6 +47,11 @@ class Histogram {
   void observe(double value);
   // All of a batch under one lock.
   void observe_all(std::span<const double> values);
+  struct Total {
+    std::uint64_t count = 0;
+    double sum = 0;
+  };
+  Total total() const;
   // How many values fell into each bucket so far; the last one is above all bounds.
   std::vector<std::uint64_t> counts() const;
   std::span<const double> bounds() const noexcept { return bounds_; }

@@ -1,6 +1,7 @@
 #include "runtime/policy/watch.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -44,10 +45,32 @@ Finding errors(const WatchFacts& f, const WatchLimits& limits) {
   return {"errors", now > limits.failing_percent_max ? State::over : State::ok, text};
 }
 
+double mean_batch(const VitalSigns& signs) {
+  return signs.batches == 0 ? 0 : signs.batch_seconds / static_cast<double>(signs.batches);
+}
+
+Finding batch_duration(const WatchFacts& f, const WatchLimits& limits) {
+  const double now = mean_batch(f.now);
+  const double before = mean_batch(f.before);
+  const double most = std::max(limits.batch_seconds_max, limits.growth_max * before);
+  const std::string text = fmt::format("{:.1f} ms a batch ({} batches), before {:.1f} ms, at most {:.0f} ms", now * 1'000,
+                                       f.now.batches, before * 1'000, most * 1'000);
+  if (f.now.batches == 0) return {"batch_duration", State::unknown, text + ": none to say"};
+  return {"batch_duration", now > most ? State::over : State::ok, text};
+}
+
+Finding figure(const WatchedFigure& f) {
+  if (!f.now || !f.before) return {f.name, State::unknown, f.what + (f.now ? ": none before the switch" : ": none since the switch")};
+  const std::string text = fmt::format("{} {:.2f}, before {:.2f}, may move by {:g}", f.what, *f.now, *f.before, f.change_max);
+  return {f.name, std::abs(*f.now - *f.before) > f.change_max ? State::over : State::ok, text};
+}
+
 }  // namespace
 
 std::vector<Finding> judge(const WatchFacts& facts, const WatchLimits& limits) {
-  return {lag(facts, limits), dead_letters(facts, limits), errors(facts, limits)};
+  std::vector<Finding> all{lag(facts, limits), dead_letters(facts, limits), errors(facts, limits), batch_duration(facts, limits)};
+  for (const WatchedFigure& f : facts.figures) all.push_back(figure(f));
+  return all;
 }
 
 std::string over_limit(const std::vector<Finding>& findings) {

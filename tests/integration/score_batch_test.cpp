@@ -1,6 +1,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "score_rig.h"
+#include "workers/score/score_worker.h"
 
 namespace cutover::test {
 namespace {
@@ -20,6 +21,22 @@ void small_world(ScoreWorld& world) {
 }
 
 }  // namespace
+
+TEST_CASE("the figures that the watch compares are those of the newest run in a stretch of time", "[score]") {
+  ScoreWorld world;
+  small_world(world);
+  world.hand.deliver({{kAll}});
+  world.hand.work_off();
+  const auto figures = score_orchestrator_spec().figures;
+  REQUIRE(figures.size() == 2);
+  const std::string mean = world.database.value("SELECT avg(score)::text FROM serving.scores");
+  CHECK(std::stod(mean) > 0);
+  CHECK(world.database.value("SELECT abs((" + figures[0].sql + ") - (SELECT avg(score) FROM serving.scores)) < 0.000001", {"2020-01-01", "2100-01-01"}) == "t");
+  CHECK(world.database.value("SELECT (" + figures[1].sql + ") BETWEEN (SELECT min(score) FROM serving.scores) AND (SELECT max(score) FROM serving.scores)",
+                             {"2020-01-01", "2100-01-01"}) == "t");
+  for (const OutputFigure& figure : figures)
+    CHECK(world.database.value("SELECT (" + figure.sql + ") IS NULL", {"2020-01-01", "2021-01-01"}) == "t");
+}
 
 TEST_CASE("a request for everything is settled at once, and its run publishes", "[score]") {
   ScoreWorld world;

@@ -11,8 +11,8 @@ namespace {
 WatchFacts well() {
   WatchFacts facts;
   facts.drain_seconds = 1;
-  facts.now = {10'000, 10};
-  facts.before = {100'000, 100};
+  facts.now = {10'000, 10, 100, 1.0};
+  facts.before = {100'000, 100, 1'000, 10.0};
   return facts;
 }
 
@@ -32,6 +32,11 @@ TEST_CASE("each limit is noticed by itself", "[watch]") {
   facts = well();
   facts.failing = 160;
   CHECK_THAT(over_limit(judge(facts, {})), ContainsSubstring("errors: 160 events"));
+  facts = well();
+  facts.now.batch_seconds = 101;
+  CHECK_THAT(over_limit(judge(facts, {})), ContainsSubstring("batch_duration: 1010.0 ms a batch"));
+  facts.before.batch_seconds = 1'000;  // it always took a second
+  CHECK(over_limit(judge(facts, {})).empty());
 }
 
 TEST_CASE("a rate that was high before may stay so, and not double", "[watch]") {
@@ -49,10 +54,27 @@ TEST_CASE("too few events and a silent broker say nothing", "[watch]") {
   CHECK(over_limit(judge(facts, {})).empty());
 }
 
+TEST_CASE("a figure of what the worker makes may move by its limit, either way, and nobody guesses at one that is missing") {
+  WatchFacts facts = well();
+  facts.figures = {{"score_distribution", "mean score", 41.0, 36.5, 5}};
+  CHECK(over_limit(judge(facts, {})).empty());
+  facts.figures[0].now = 42.0;
+  CHECK_THAT(over_limit(judge(facts, {})), ContainsSubstring("score_distribution: mean score 42.00, before 36.50, may move by 5"));
+  facts.figures[0].now = 31.0;
+  CHECK_THAT(over_limit(judge(facts, {})), ContainsSubstring("score_distribution: mean score 31.00"));
+  for (const bool since : {true, false}) {
+    facts.figures[0] = {"score_distribution", "mean score", since ? std::optional(99.0) : std::nullopt, since ? std::nullopt : std::optional(1.0), 5};
+    const auto findings = judge(facts, {});
+    CHECK(findings.back().name == "score_distribution");
+    CHECK(findings.back().state == Finding::State::unknown);
+    CHECK(over_limit(findings).empty());
+  }
+}
+
 TEST_CASE("a few letters among few events are too many all the same", "[watch]") {
   WatchFacts facts = well();
-  facts.now = {10, 3};
+  facts.now = {10, 3, 1, 0.1};
   CHECK_FALSE(over_limit(judge(facts, {})).empty());
-  facts.now = {0, 3};
+  facts.now = {0, 3, 0, 0};
   CHECK_THAT(over_limit(judge(facts, {})), ContainsSubstring("100.000 %"));
 }

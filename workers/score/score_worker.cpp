@@ -61,6 +61,17 @@ std::unique_ptr<Worker> make_score_worker() {
   return std::make_unique<ScoreWorker>();
 }
 
+namespace {
+
+constexpr double kShiftMax = 5;  // points; as after a change of the formula
+
+// Of the newest run that either side published in a stretch of time.
+std::string figure_of_newest(const std::string& figure) {
+  return "SELECT " + figure + "::float8 FROM serving.score_results WHERE run_id = (SELECT max(run_id) FROM serving.score_runs "
+         "WHERE state = 'published' AND official AND finished_at > $1::timestamptz AND finished_at <= $2::timestamptz)";
+}
+
+}  // namespace
 }  // namespace cutover::score
 
 namespace cutover {
@@ -88,6 +99,8 @@ WorkerSpec score_orchestrator_spec() {
        }},
       {"upkeep", std::chrono::minutes(1), [](Transaction& tx) { return score::forget_old_scores(tx); }}};
   spec.outputs = {score::scores_output()};
+  spec.figures = {{"score_distribution", "mean score", score::figure_of_newest("avg(score)"), score::kShiftMax},
+                  {"score_spread", "90th percentile of scores", score::figure_of_newest("percentile_cont(0.9) WITHIN GROUP (ORDER BY score)"), score::kShiftMax}};
   Outgoing request;
   request.event_name = "score.recompute_requested";
   request.subject_type = "score_snapshot";
