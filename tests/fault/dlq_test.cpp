@@ -186,6 +186,7 @@ TEST_CASE(
   const auto sent = load.finish();
   REQUIRE(eventually([&] { return sides.effects() == count - 1 + static_cast<std::int64_t>(events); }, 60s));
 
+  // Printed, not decided: it is the machine's figure as much as the replay's.
   // Latency of live events, sent to committed: before, when the worker had been running for a while, and
   // meanwhile.
   const std::chrono::seconds steady(long_form() ? 15 : 1);
