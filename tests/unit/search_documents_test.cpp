@@ -61,5 +61,7 @@ TEST_CASE("the worker's lanes read disjoint subjects, those that hide something 
   }
   REQUIRE(spec.make);
   CHECK(spec.make() != nullptr);
-  CHECK(spec.chores.size() == 3);
+  std::vector<std::string> chores;
+  for (const Chore& chore : spec.chores) chores.push_back(chore.name + (chore.shadow ? " in shadow" : ""));
+  CHECK(chores == std::vector<std::string>{"jobs", "shadow-jobs in shadow", "merge", "watermark"});
 }
