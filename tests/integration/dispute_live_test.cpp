@@ -2,6 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <map>
 #include <random>
 
 #include <nlohmann/json.hpp>
@@ -39,10 +40,20 @@ CaseMessage evidence(std::int64_t id, std::int64_t version, const std::string& f
           "{\"case_id\":" + std::to_string(id) + ",\"material\":true,\"evidence\":" + fields + "}", "", time_text(at)};
 }
 
-// Every decision, byte for byte.
+// Every decision, byte for byte. All but the place: which of two deliveries of one version comes first is the broker's affair.
 std::string decisions(TestDatabase& db) {
-  // All but the place: which of two messages that say the same comes first is the broker's affair.
   return db.value("SELECT string_agg((to_jsonb(d) - 'stream' - 'seq')::text, E'\\n' ORDER BY case_id, evaluation) FROM serving.dispute_decisions d");
+}
+
+// Decisions whose place holds no event of their case.
+std::vector<std::string> misplaced(TestDatabase& db, TestBroker& broker) {
+  std::map<std::int64_t, std::int64_t> case_at;  // by sequence
+  for (const StoredMessage& message : broker.all("CORE"))
+    case_at[static_cast<std::int64_t>(message.sequence)] = nlohmann::json::parse(message.data)["payload"].value("case_id", std::int64_t{0});
+  std::vector<std::string> wrong;
+  for (const auto& row : db.query("SELECT case_id, evaluation, stream, seq FROM serving.dispute_decisions").rows)
+    if (*row[2] != "CORE" || case_at[std::stoll(*row[3])] != std::stoll(*row[0])) wrong.push_back(*row[0] + "/" + *row[1] + " at " + *row[2] + " " + *row[3]);
+  return wrong;
 }
 
 // The time of every hold and cooling has come.
@@ -97,6 +108,7 @@ TEST_CASE("duplicates, reordering and replay change no decision, and nothing hap
   rig.stop();
   const std::string first = decisions(db);
   REQUIRE_FALSE(first.empty());
+  CHECK(misplaced(db, rig.broker) == std::vector<std::string>());
 
   SECTION("one decision for each evaluation, one effect for each cause") {
     CHECK(db.count("SELECT count(*) FROM serving.dispute_queue") == id);
@@ -135,6 +147,7 @@ TEST_CASE("duplicates, reordering and replay change no decision, and nothing hap
     replay.start();
     REQUIRE(replay.settled(120s));
     CHECK(decisions(second) == first);
+    CHECK(misplaced(second, replay.broker) == std::vector<std::string>());
     CHECK(second.count("SELECT count(*) FROM cutover.dead_letters") == 0);
     CHECK(second.value("SELECT string_agg(case_id || state || coalesce(rule, '-'), ' ' ORDER BY case_id) FROM serving.dispute_queue") ==
           db.value("SELECT string_agg(case_id || state || coalesce(rule, '-'), ' ' ORDER BY case_id) FROM serving.dispute_queue"));
